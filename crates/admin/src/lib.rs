@@ -88,8 +88,8 @@ fn server() -> Vec<AdminOperation> {
     vec![
         get("/openapi.json", Read, openapi::show).says(
             "getDescription",
-            "This description",
-            "The description of this API (OpenAPI 3.1), with the apis that the admin key sees.",
+            "Show the description of this API",
+            "In OpenAPI 3.1, with the apis that the admin key sees.",
         ),
         get("/stats", Read, stats::show).for_every_api().says(
             "getStats",
@@ -281,7 +281,7 @@ fn admin_keys() -> Vec<AdminOperation> {
         post("/admin-keys", Own, admin_key::create)
             .says(
                 "createAdminKey",
-                "Make an admin key",
+                "Create an admin key",
                 "The key is shown in this reply and never again. What it may do cannot be \
                  changed.",
             )

@@ -124,7 +124,7 @@ impl PagePlace for NoNextPage {
     fn next() -> RefOr<Schema> {
         let described = ObjectBuilder::new().schema_type(Type::Null);
         described
-            .description(Some("Always null: the listing has one page."))
+            .description(Some("Null: the list is always whole. The member is there so that all lists are read alike."))
             .into()
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct OperationText {
     pub(super) description: &'static str,
 }
 
-/// This description.
+/// The description of the API.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub(super) struct ApiDescription(Value);
@@ -52,7 +52,9 @@ impl ToSchema for ApiDescription {
 impl PartialSchema for ApiDescription {
     fn schema() -> RefOr<Schema> {
         let described = ObjectBuilder::new().schema_type(Type::Object);
-        described.description(Some("This description.")).into()
+        described
+            .description(Some("A document of OpenAPI 3.1."))
+            .into()
     }
 }
 
