@@ -1,4 +1,4 @@
-//! `[apis.NAME]`: where an api is, what it speaks, and for how long.
+//! `[apis.NAME]`: where an api is, its dialect, and the lifetimes of its tokens.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,13 +24,13 @@ use super::setting::{GivenValues, SettingsTable, settings};
 /// `[apis.NAME]`.
 #[derive(Debug)]
 pub(crate) struct ApiSection {
-    /// What the issuer makes of it; the dialect's preset unless given.
+    /// The settings of the issuer; those of the dialect's preset unless given.
     pub(crate) issuing: ApiSettings,
     /// Where on the listener it is.
     pub(crate) site: ApiSite,
-    /// Whose pages may call it; `None` for no other origin's.
+    /// The origins whose pages may call it; `None` if no other origin's may.
     pub(crate) cors: Option<CorsPolicy>,
-    /// What it guards; `None` for an issuer without a guard.
+    /// Its guard; `None` if it only issues tokens.
     pub(crate) guard: Option<GuardSection>,
 }
 
@@ -80,8 +80,8 @@ impl ApiSection {
         &self.issuing.name
     }
 
-    /// Where a value comes from that the file does not say: the dialect's preset, if
-    /// that states it.
+    /// Where a value comes from that is not in the file: the dialect's preset, if that
+    /// states it.
     pub(super) fn preset_if(&self, stated: bool) -> String {
         if stated {
             format!("the preset of {}", self.issuing.dialect.name())
@@ -90,7 +90,7 @@ impl ApiSection {
         }
     }
 
-    /// What is given for an api holds for all variants.
+    /// Lifetimes that are given for an api hold for all variants.
     fn live(&mut self, set: impl Fn(&mut SessionLifetimes)) {
         set(&mut self.issuing.lifetimes);
         let variants = self.issuing.variants.iter_mut();
@@ -107,31 +107,32 @@ impl ApiSection {
 /// The keys of `[apis.NAME]` that are not about its guard.
 pub(super) fn api_settings() -> SettingsTable<ApiSection> {
     settings! { ApiSection, Changes:
-        /// a shipped one (`countersign dialect list`) or a file
+        /// the vendor's wire format: one that is shipped (`countersign dialect list`) or a file
         dialect = by_hand(), shows(|it| json!(it.issuing.dialect.name())), required();
-        /// e.g. ["pay.example.com"]; none is every host
+        /// host names that it answers to, e.g. ["pay.example.com"]; all if empty
         hosts = by_hand(), shows(|it| json!(it.site.hosts()));
-        /// e.g. "/pay"; all paths of the api are below it
+        /// e.g. "/pay": the start of all paths of the api
         prefix = by_hand(), shows(|it| json!(it.site.prefix()));
-        /// e.g. ["https://app.example.com"], or ["*"]: whose pages in browsers may call it
+        /// e.g. ["https://app.example.com"], or ["*"]: origins whose pages in browsers may call it
         cors = origins(), at(cors);
-        /// lifetimes; by default the dialect's preset
+        /// how long an access token lives; these three are by default the dialect's preset
         access = lifetime(),
             by(|it| it.issuing.lifetimes.access, |it, span| it.live(|life| life.access = span)),
             otherwise(|it| it.preset_if(it.issuing.dialect.stated_lives().access.is_some()));
+        /// how long a refresh token lives
         refresh = lifetime(),
             by(|it| it.issuing.lifetimes.refresh, |it, span| it.live(|life| life.refresh = span)),
             otherwise(|it| it.preset_if(it.issuing.dialect.stated_lives().refresh.is_some()));
-        /// the end that no refresh moves
+        /// how long a session lives at most, however often it is refreshed
         absolute = lifetime(),
             by(|it| it.issuing.lifetimes.absolute, |it, span| it.live(|life| life.absolute = span)),
             otherwise(|it| it.preset_if(it.issuing.dialect.stated_lives().absolute.is_some()));
-        /// how long a refresh may be repeated; 5m at most
+        /// how long the same refresh, sent again, gets the same answer; 5m at most
         replay_window = window(),
             by(|it| it.issuing.lifetimes.window, |it, span| it.live(|life| life.window = span));
-        /// operators may set passwords beside generated keys
+        /// whether operators may set passwords, not only generated keys
         passwords = boolean(), at(issuing.passwords);
-        /// guarded requests of one access token, or "unlimited"; by default the preset
+        /// guarded requests with one access token, or "unlimited"; by default the dialect's preset
         budget = budget(), by(|it| it.issuing.limits.budget, ApiSection::spend),
             otherwise(|it| it.preset_if(it.issuing.dialect.preset().budget.is_some()));
     }
@@ -143,7 +144,7 @@ fn lifetime() -> ValueKind<Duration> {
         let span = positive(value)?;
         if span.subsec_nanos() != 0 {
             value.blame(
-                "is not a whole number of seconds, which is how tokens say it",
+                "is not a whole number of seconds, the unit of lifetimes in tokens",
                 None,
             );
             return None;
@@ -210,8 +211,8 @@ pub(super) struct ApiReader<'a, 'd> {
 }
 
 impl ApiReader<'_, '_> {
-    /// Reads it whole: without its name or dialect it is read as that of the example, so
-    /// that all else that is wrong is told too.
+    /// Reads the whole table. If its name or dialect cannot be read, those of the example
+    /// take their place, so that all other mistakes are reported too.
     pub(super) fn read(&mut self, name: &TomlKey<'_>, apis: &TomlTable<'_>) -> Option<ApiSection> {
         let parsed: Option<ApiName> = name
             .name

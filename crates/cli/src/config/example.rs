@@ -1,5 +1,4 @@
-//! `countersign config example`: a configuration file that says everything there is to
-//! say, with comments.
+//! `countersign config example`: a configuration file with every key, and comments.
 
 use std::path::Path;
 
@@ -20,7 +19,7 @@ use super::upstream::upstream_settings;
 /// Where the comments of settings begin.
 const COLUMN: usize = 36;
 
-/// What the example says of its api beside what holds by default.
+/// What the api of the example sets; all else in it is the default.
 const GIVEN: &str = r#"
 [apis.pay]
 dialect = "b2binpay"
@@ -40,8 +39,8 @@ pub(super) fn example() -> Result<String, Mistakes> {
     let apis = settings.apis.iter().map(api).collect::<String>();
     Ok(format!(
         "\
-# Countersign's configuration. Every key stands here with its default, or, where
-# there is none, with an example. Unknown keys are mistakes.
+# Countersign's configuration. Every key is here with its default or, where there
+# is none, with an example in a comment. Unknown keys are mistakes.
 
 [server]
 {server}
@@ -57,18 +56,18 @@ fn api(api: &ApiSection) -> String {
     let routes = rules();
     format!(
         "\
-# One table for each api. The name stands in log lines and headers.
+# One table for each api. Its name appears in log lines and headers.
 [apis.pay]
 {own}
-# Without `guards` the api only issues. With it, these paths are guarded and
-# forwarded; all else is for other apis, or 404.
+# Without `guards` the api only issues tokens. With it, these paths are guarded and
+# forwarded; any other path belongs to another api or is answered with 404.
 {guard}
-# Of each account, unless it has limits of its own.
+# These limits hold for each account that has none of its own.
 [apis.pay.limits]
 {limits}
-# Of the rules that match a request, the most specific path decides; a path
-# without a rule is protected. `{{login}}` must be the caller's login, `{{name}}` is
-# any one segment, `*` at the end any depth.
+# Of the rules that match a request, the one with the most specific path decides; a
+# path without a rule is protected. `{{login}}` matches the caller's login, `{{name}}`
+# any one segment, and `*` at the end any number of segments.
 {routes}"
     )
 }
@@ -79,7 +78,7 @@ fn guarded(guard: &GuardSection) -> String {
     lines(&guard_settings(), guard) + &upstream.unwrap_or_default()
 }
 
-/// Two rules that together have every key; what one leaves out is not shown.
+/// Two rules that together have every key; a key that one leaves out is not shown.
 fn rules() -> String {
     let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
     let public = RouteRule {

@@ -1,5 +1,5 @@
-//! `countersign config explain`: every key with the value that holds, and where
-//! that value comes from.
+//! `countersign config explain`: every key with its effective value, and where that
+//! value comes from.
 
 use std::path::Path;
 
@@ -20,22 +20,22 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::table::Table;
 
-/// A key with the value that holds.
+/// A key with its effective value.
 struct SettingLine {
     /// Its JSON pointer in the file.
     pointer: String,
     /// `None` where there is none.
     value: Option<String>,
-    /// Where the value comes from if the file does not say it.
+    /// Where the value comes from if it is not in the file.
     otherwise: String,
-    /// Whether that holds even if the file does say it.
+    /// Whether the value comes from there even if it is in the file.
     overridden: bool,
 }
 
 /// A key, its value, and where that comes from.
 pub(super) type Explained = (String, Option<String>, String);
 
-/// Prints the explanation of a file, with what the command line says over it.
+/// Prints the explanation of a file, with the options of the command line that override it.
 pub(super) fn run(file: &Path, over: &Overrides, output: &mut Output) -> Result<(), Failure> {
     let settings = load(file, over)?;
     let (source, origin) = (source_of(file)?, file.display().to_string());
@@ -48,7 +48,7 @@ pub(super) fn run(file: &Path, over: &Overrides, output: &mut Output) -> Result<
     output.document(&json!({ "file": file, "values": values }), &table.text())
 }
 
-/// Every key of settings that were read from `source`, and what `over` says over
+/// Every key of settings that were read from `source`, with the options that override
 /// them.
 pub(super) fn explained(
     settings: &Settings,
@@ -107,7 +107,7 @@ fn declared<S>(
     lines.collect()
 }
 
-/// A value as people read it; nothing for none.
+/// A value as people read it; `None` if it is empty.
 fn plain(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => String::new(),
@@ -121,7 +121,7 @@ fn plain(value: &Value) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// What variants have otherwise than the rest of their api.
+/// Values of variants that differ from those of their api.
 fn of_variants(pointer: &str, api: &ApiSection) -> Vec<SettingLine> {
     let (usual, budget) = (api.issuing.lifetimes, api.issuing.limits.budget);
     let span = |span| json!(duration_text(span));

@@ -1,5 +1,5 @@
-//! The guarded part of `[apis.NAME]`: paths, rules, and who forwards what the
-//! guard lets through: the built-in proxy to an upstream, or a proxy in front
+//! The guarded part of `[apis.NAME]`: paths, rules, and what forwards the requests that
+//! the guard lets through: the built-in proxy to an upstream, or a proxy in front
 //! that asks for verdicts.
 
 use std::path::Path;
@@ -24,19 +24,19 @@ pub(crate) struct GuardSection {
     pub(crate) forward_auth: Option<ProxyFamily>,
     /// The paths that are guarded, and which of them are public.
     pub(crate) routes: Routes,
-    /// Whether the upstream gets the caller's bearer too.
+    /// Whether the caller's access token is forwarded to the upstream.
     pub(crate) forward_authorization: bool,
 }
 
-/// The keys of `[apis.NAME]` that are about its guard, but for those of the upstream.
+/// The keys of `[apis.NAME]` about its guard, except those of the upstream.
 pub(super) fn guard_settings() -> SettingsTable<GuardSection> {
     settings! { GuardSection, Changes:
         guards = by_hand(), shows(|it| it.routes.guarded_paths().collect());
-        /// or "traefik", "caddy", "haproxy", "envoy": this proxy forwards,
-        /// and asks /forward-auth/pay first; then without `upstream`
+        /// or "traefik", "caddy", "haproxy", "envoy": instead of `upstream`, where this
+        /// proxy forwards the requests and asks /forward-auth/pay about each first
         forward_auth = optional(choice(&ProxyFamily::NAMED)), at(forward_auth),
             sample(r#""nginx""#);
-        /// whether the upstream gets the bearer too
+        /// whether the caller's access token is forwarded to the upstream
         forward_authorization = boolean(), at(forward_authorization);
         routes = by_hand(), shows(|it| match it.routes.rule_count() {
             1 => json!("1 rule"),

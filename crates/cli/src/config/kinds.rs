@@ -1,5 +1,5 @@
-//! The kinds of values: how each is written in the file, what is said of one that is not,
-//! and how it is shown.
+//! The kinds of values: how each is written in the file, which mistakes are reported, and
+//! how it is shown.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 /// How a `V` is written and shown.
 pub(super) struct ValueKind<V> {
-    /// Reads one; what is wrong with it is left behind. Files are looked for from the
-    /// path on.
+    /// Reads one, and reports its mistakes to the document. Relative paths start at the
+    /// given one.
     pub(super) read: ReadValue<V>,
-    /// Shows one: null is none.
+    /// Shows one, as null if it is not set.
     pub(super) show: Box<dyn Fn(&V) -> Value>,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn texts() -> ValueKind<Vec<String>> {
     ValueKind::new(move |value, _| value.texts().map(owned), |it| json!(it))
 }
 
-/// A span of time, not nothing.
+/// A span of time that is not zero.
 pub(super) fn span() -> ValueKind<Duration> {
     ValueKind::new(|value, _| positive(value), |it| json!(duration_text(*it)))
 }
@@ -88,7 +88,7 @@ pub(super) fn span() -> ValueKind<Duration> {
 pub(super) fn positive(value: &TomlValue<'_>) -> Option<Duration> {
     let span = value.duration()?;
     if span.is_zero() {
-        value.blame("must be more than nothing", None);
+        value.blame("must be longer than zero", None);
         return None;
     }
     Some(span)
@@ -107,7 +107,7 @@ pub(super) fn choice<V: Copy + PartialEq>(among: &'static [(&'static str, V)]) -
 pub(super) fn directory() -> ValueKind<PathBuf> {
     let read = |value: &TomlValue<'_>, _: &Path| match value.text()? {
         "" => {
-            value.blame("names no directory", None);
+            value.blame("is empty; name a directory", None);
             None
         }
         text => Some(PathBuf::from(text)),
@@ -120,18 +120,18 @@ pub(super) fn shown_path(path: &Path) -> Value {
     json!(path.display().to_string())
 }
 
-/// A file, from `base` on unless its path is absolute.
+/// A file, below `base` unless its path is absolute.
 pub(super) fn file(value: &TomlValue<'_>, base: &Path) -> Option<PathBuf> {
     match value.text()? {
         "" => {
-            value.blame("names no file", None);
+            value.blame("is empty; name a file", None);
             None
         }
         text => Some(base.join(text)),
     }
 }
 
-/// What need not be there.
+/// A value that may be left out.
 pub(super) fn optional<V: 'static>(kind: ValueKind<V>) -> ValueKind<Option<V>> {
     let ValueKind { read, show } = kind;
     ValueKind::new(
@@ -140,7 +140,7 @@ pub(super) fn optional<V: 'static>(kind: ValueKind<V>) -> ValueKind<Option<V>> {
     )
 }
 
-/// What is read by hand, with the rest of its table, and shown as it is given.
+/// A value that the code of its table reads itself, and that is shown as it is given.
 pub(super) fn by_hand() -> ValueKind<Value> {
     ValueKind::new(|_, _| Some(Value::Null), Value::clone)
 }

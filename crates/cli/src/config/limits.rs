@@ -7,22 +7,22 @@ use super::setting::{SettingsTable, settings};
 /// The keys of `[apis.NAME.limits]`.
 pub(super) fn limits_settings() -> SettingsTable<ApiSection> {
     settings! { ApiSection, Changes:
-        /// that live at once; with one more the oldest idle one ends
+        /// sessions at the same time; a further one ends the one that has been idle longest
         sessions = count(), at(issuing.limits.sessions);
-        /// logins and refreshes
+        /// logins and refreshes together
         mints_per_minute = count(), at(issuing.limits.mints_per_minute);
-        /// guarded ones [any number]
+        /// guarded requests [unlimited]
         requests_per_second = optional(count()), at(issuing.limits.requests_per_second),
             sample("50");
-        /// wrong tries of one login from one network; by default the preset. Where the
-        /// login is known, 64 at least may come at once before they slow down
+        /// wrong attempts on one login from one network; by default the dialect's preset. From
+        /// a network that has used the login successfully, 64 or more are let through at once
         logins_per_minute = count(), at(issuing.throttle.logins_per_minute),
             otherwise(|it| it.preset_if(it.issuing.dialect.preset().logins_per_minute.is_some()));
-        /// from one network, of logins that it is strange to
+        /// attempts from one network on logins it has never used successfully
         network_logins_per_minute = count(), at(issuing.throttle.network_logins_per_minute);
-        /// tries of one login from all networks that never got it right
+        /// attempts on one login from all networks that have never used it successfully
         strange_logins_per_hour = count(), at(issuing.throttle.strange_logins_per_hour);
-        /// logins from one network, right ones too, as some vendors count [any number]
+        /// all logins from one network, successful ones too, as some vendors count [unlimited]
         anonymous_per_minute = optional(count()), at(issuing.throttle.anonymous_per_minute),
             sample("15");
     }

@@ -1,8 +1,8 @@
-//! The configuration file: `countersign config check|example|explain`, and what the
-//! server makes of the file.
+//! The configuration file: `countersign config check|example|explain`, and the settings
+//! that the server reads from it.
 //!
-//! Every mistake is reported at once, with its line. [`setting`] is what a setting
-//! declares; each table has its declarations in a file of its name.
+//! Every mistake is reported at once, with its line. [`setting`] is how a setting is
+//! declared; each table has its declarations in a file of its name.
 
 mod api;
 mod example;
@@ -85,13 +85,13 @@ pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Fa
             for Warning { sentence, help } in &warnings {
                 text.push_str(&format!("\nwarning: {sentence}\nhelp: {help}"));
             }
-            let told: Vec<_> = warnings
+            let listed: Vec<_> = warnings
                 .iter()
                 .map(|it| json!({ "message": it.sentence, "help": it.help }))
                 .collect();
             output.document(
                 &json!({
-                    "file": file, "valid": true, "apis": apis, "warnings": told,
+                    "file": file, "valid": true, "apis": apis, "warnings": listed,
                 }),
                 &text,
             )
@@ -99,8 +99,8 @@ pub(crate) fn run(command: &ConfigCommand, output: &mut Output) -> Result<(), Fa
     }
 }
 
-/// Reads a configuration file and the dialect files that it names, with what the
-/// command line says over it.
+/// Reads a configuration file and the dialect files that it names; options of the
+/// command line override it.
 pub(crate) fn load(file: &Path, over: &Overrides) -> Result<Settings, Failure> {
     let source = source_of(file)?;
     let base = file.parent().unwrap_or(Path::new("."));

@@ -1,9 +1,9 @@
-//! What a command line says over a configuration file.
+//! Options of the command line that override the configuration file.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// What a command line says over a configuration file.
+/// Options of the command line that override the configuration file.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Overrides {
     /// The data directory [default: ./countersign-data]
@@ -15,7 +15,7 @@ pub(crate) struct Overrides {
     /// The address of the admin API [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin_listen: Option<SocketAddr>,
-    /// The address of /healthz, /readyz and /metrics alone [default: that of the admin API]
+    /// An address that serves only /healthz, /readyz and /metrics [default: that of the admin API]
     #[arg(long, value_name = "ADDR")]
     pub(crate) probe_listen: Option<SocketAddr>,
 }

@@ -1,5 +1,4 @@
-//! Reads the configuration file: every key, how it is written, and what is
-//! wrong with it.
+//! Reads the configuration file, and reports every mistake in it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,8 +13,8 @@ use super::server;
 use super::settings::Settings;
 use super::store::{StoreSection, store_settings};
 
-/// Reads a configuration; `origin` names it in messages, and the files that it
-/// names are looked for from `base` on.
+/// Reads a configuration; `origin` names it in messages, and relative paths in it start
+/// at `base`.
 ///
 /// # Errors
 ///
@@ -24,8 +23,8 @@ pub(crate) fn read(source: &str, origin: &str, base: &Path) -> Result<Settings, 
     read_under(source, origin, base, &Overrides::default())
 }
 
-/// The same with what the command line says over it, which is not judged in the
-/// file.
+/// The same with options of the command line; values that they override are not checked
+/// in the file.
 pub(crate) fn read_under(
     source: &str,
     origin: &str,
@@ -98,7 +97,7 @@ fn blame_overlaps(apis: &[ApiSection], table: &TomlTable<'_>) {
     }
 }
 
-/// Two apis are one mistake, however many paths they share.
+/// Reports two apis that overlap as one mistake, however many paths they share.
 fn blame_pair(overlaps: &[ApiOverlap], keys: &BTreeMap<&str, TomlKey<'_>>, table: &TomlTable<'_>) {
     let [overlap, more @ ..] = overlaps else {
         return;
@@ -108,7 +107,7 @@ fn blame_pair(overlaps: &[ApiOverlap], keys: &BTreeMap<&str, TomlKey<'_>>, table
         more => format!(", and {more} more"),
     };
     let message = format!("{overlap}{more}");
-    let help = "tell them apart by `hosts` or `prefix`";
+    let help = "give them different `hosts` or `prefix`";
     if let Some(key) = keys.get(overlap.second.as_str()) {
         table.blame_key(key, message, Some(help.to_owned()));
     }

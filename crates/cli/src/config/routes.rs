@@ -1,5 +1,5 @@
 //! `guards` and `[[apis.NAME.routes]]`: which paths are guarded, and what each
-//! asks for.
+//! requires.
 
 use std::path::Path;
 
@@ -14,12 +14,12 @@ use super::setting::{SettingsTable, settings};
 /// The keys of `[[apis.NAME.routes]]`.
 pub(super) fn route_settings() -> SettingsTable<RouteRule> {
     settings! { RouteRule, Changes:
-        /// all, if left out
+        /// every method, if left out
         methods = methods(), at(methods);
         path = text(), at(path), required();
-        /// "public", or "protected" by a credential
+        /// "public", or "protected": needs an access token
         access = choice(&ACCESSES), at(access), required();
-        /// that the credential must have
+        /// scopes that the credential must have
         scopes = texts(), at(scopes);
     }
 }
@@ -29,11 +29,11 @@ const ACCESSES: [(&str, RouteAccess); 2] = [
     ("protected", RouteAccess::Protected),
 ];
 
-/// A rule, and where its path stands.
+/// A rule, and where its path is written.
 pub(super) type PlacedRule<'d> = (RouteRule, TomlValue<'d>);
 
-/// Rules that are wrong themselves (`None`) do not hide what is wrong with the
-/// paths.
+/// The paths are checked even where rules could not be read (`None`), so that all
+/// mistakes are reported.
 pub(super) fn routes(
     guards: &TomlValue<'_>,
     rules: Option<Vec<PlacedRule<'_>>>,
@@ -98,7 +98,7 @@ fn read_methods(value: &TomlValue<'_>) -> Option<Vec<String>> {
     let texts = value.texts()?;
     if texts.is_empty() {
         let help = "leave it out for every method";
-        value.blame("names no method", Some(help.to_owned()));
+        value.blame("lists no method", Some(help.to_owned()));
         return None;
     }
     let read = texts.into_iter().map(|text| {

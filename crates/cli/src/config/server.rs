@@ -1,4 +1,4 @@
-//! `[server]`: where the listeners are, who is believed, and their limits.
+//! `[server]`: where the listeners are, which proxies are trusted, and their limits.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) struct ServerSection {
     pub(crate) listen: SocketAddr,
     /// Where the admin API and the probes listen.
     pub(crate) admin_listen: SocketAddr,
-    /// Where the probes listen alone, for who may not reach the admin API.
+    /// Where the probes listen alone, for monitors that may not reach the admin API.
     pub(crate) probe_listen: Option<SocketAddr>,
     /// The certificate of the API; plain HTTP without one.
     pub(crate) tls: Option<TlsSection>,
@@ -30,7 +30,7 @@ pub(crate) struct ServerSection {
     pub(crate) admin_tls: Option<TlsSection>,
     /// Whether the API speaks HTTP/2 beside HTTP/1.1.
     pub(crate) http2: bool,
-    /// Who may tell another client's address than its own, and how.
+    /// Which proxies may state the address of the client behind them, and how.
     pub(crate) addresses: AddressPolicy,
     /// Whether connections to the API begin with a PROXY protocol header.
     pub(crate) proxy_protocol: bool,
@@ -40,11 +40,11 @@ pub(crate) struct ServerSection {
     pub(crate) limits: ListenerLimits,
     /// How many passwords are hashed at once.
     pub(crate) hashing: usize,
-    /// How many more may wait for it, of logins from networks that are strange to
-    /// them.
+    /// How many more may wait for it: logins from networks that have never used
+    /// them successfully.
     pub(crate) hashing_waiting: usize,
     /// How many more may wait for it beside those: operators, and logins from
-    /// networks that are known to them.
+    /// networks that have used them successfully.
     pub(crate) hashing_waiting_known: usize,
 }
 
@@ -93,8 +93,8 @@ impl Default for ServerSection {
     }
 }
 
-/// How many of so many connections an address may hold unless it is said: enough
-/// for a browser or two even where there are few.
+/// How many of `max_connections` one address may hold by default: enough for a
+/// browser or two even where there are few.
 fn share_of(max_connections: usize) -> usize {
     (max_connections / 4).max(16)
 }
@@ -110,65 +110,70 @@ impl ServerSection {
 /// The keys of `[server]`.
 pub(super) fn server_settings() -> SettingsTable<ServerSection> {
     settings! { ServerSection, Stays:
-        /// token endpoints and guarded paths
+        /// serves token endpoints and guarded paths
         listen = address(), at(listen), flag("--listen", |over| over.listen.is_some());
-        /// admin API, /healthz, /readyz, /metrics; off loopback with TLS only
+        /// serves the admin API, /healthz, /readyz and /metrics; needs TLS unless on loopback
         admin_listen = address(), at(admin_listen),
             flag("--admin-listen", |over| over.admin_listen.is_some());
-        /// the three probes here alone
+        /// serves only /healthz, /readyz and /metrics
         probe_listen = optional(address()), at(probe_listen), sample(r#""127.0.0.1:8082""#),
             flag("--probe-listen", |over| over.probe_listen.is_some());
-        /// the chain, PEM; read again when it changes
+        /// the certificate chain, PEM; read again when it changes
         tls_certificate = by_hand(), shows(|it| certificate(&it.tls)), sample(r#""api.pem""#);
         tls_key = by_hand(), shows(|it| key(&it.tls)), sample(r#""api-key.pem""#);
         admin_tls_certificate = by_hand(), shows(|it| certificate(&it.admin_tls)),
             sample(r#""admin.pem""#);
         admin_tls_key = by_hand(), shows(|it| key(&it.admin_tls)), sample(r#""admin-key.pem""#);
-        /// beside HTTP/1.1: over TLS by ALPN, in the open by prior knowledge
+        /// offer HTTP/2 as well as HTTP/1.1: over TLS by ALPN, in plaintext by prior knowledge
         http2 = boolean(), at(http2);
-        /// e.g. ["127.0.0.1", "10.0.0.0/8"]: who may tell addresses and ask for verdicts
+        /// proxies that may state client addresses and ask for verdicts,
+        /// e.g. ["127.0.0.1", "10.0.0.0/8"]
         trusted_proxies = proxies(), at(addresses.trusted), stays_if(|it| it.proxy_protocol);
-        /// or, from trusted proxies, "forwarded", "x-forwarded-for", "proxy-protocol"
+        /// "peer" is the other end of the connection; or, as stated by trusted
+        /// proxies, "forwarded", "x-forwarded-for", "proxy-protocol"
         client_address = choice(&ADDRESS_SOURCES),
             by(
                 |it| (it.addresses.source, it.proxy_protocol),
                 |it, source| (it.addresses.source, it.proxy_protocol) = source
             ),
             stays_if(|it| it.proxy_protocol);
-        /// "text", or "json" for one object a line
+        /// "text", or "json" for one object per line
         log = choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]), at(log);
-        /// from the first byte of a request head to its last
+        /// how long a request head may take from its first byte to its last
         header_read_timeout = span(), at(limits.header_read_timeout);
-        /// of a kept-alive connection between requests
+        /// how long a connection may stay idle between requests
         idle_timeout = span(), at(limits.idle_timeout);
         /// the longest pause within a request body
         body_timeout = span(), at(limits.body_timeout);
-        /// the longest pause in which a peer takes nothing
+        /// how long a peer may leave a response unread
         write_timeout = span(), at(limits.write_timeout);
-        /// from the end of the head to the head of the answer
+        /// how long an answer may take to begin after the head of its request has arrived
         request_timeout = optional(span()), at(limits.request_timeout);
-        /// how long running requests go on after SIGTERM
+        /// how long running requests may continue after SIGTERM
         drain_timeout = span(), at(limits.drain_timeout);
-        /// the longest pause of a WebSocket, both ways
+        /// how long a WebSocket may stay silent in both directions
         tunnel_idle_timeout = span(), at(limits.tunnel_idle_timeout);
         max_connections = number(1, 1_000_000), at(limits.max_connections);
-        /// of one IPv4 address or IPv6 /64; trusted proxies are exempt [a quarter, at least 16]
+        /// from one IPv4 address or IPv6 /64; trusted proxies are exempt
+        /// [a quarter of max_connections, at least 16]
         max_connections_per_address = optional(number(1, 1_000_000)),
             at(limits.max_connections_per_address), sample("2500"),
             otherwise(|_| "a quarter of max_connections, at least 16".to_owned());
-        /// of all answers and bodies that lie here unsent or unread; a second request on an HTTP/2 connection is 24 KiB
+        /// of answers not yet sent and bodies not yet read, over all connections; each
+        /// further request on an HTTP/2 connection counts as 24 KiB
         max_buffered_bytes = number(1 << 20, 1 << 40), at(limits.max_buffered_bytes);
-        /// passwords hashed at once [one for each core]
+        /// passwords hashed at once [one per core]
         hashing = number(1, 64), at(hashing), sample("2"),
-            otherwise(|_| "one for each core".to_owned());
-        /// that may wait, from networks strange to the login; beyond that: 503
+            otherwise(|_| "one per core".to_owned());
+        /// password checks that may queue for logins from networks that have never
+        /// used them successfully; further ones get 503
         hashing_waiting = number(0, 10_000), at(hashing_waiting);
-        /// that may wait beside these, from networks known to the login
+        /// additional password checks that may queue for logins from networks known to them
         hashing_waiting_known = number(0, 10_000), at(hashing_waiting_known);
     }
 }
 
-/// Where the address of a client is told, and whether the PROXY protocol tells it.
+/// Where the address of a client is taken from, and whether the PROXY protocol states it.
 const ADDRESS_SOURCES: [(&str, (AddressSource, bool)); 4] = [
     ("peer", (AddressSource::Peer, false)),
     ("forwarded", (AddressSource::Forwarded, false)),
@@ -196,7 +201,7 @@ fn proxies() -> ValueKind<TrustedProxies> {
     ValueKind::new(read, shown)
 }
 
-/// Reads `[server]`, and judges what stands beside each other in it.
+/// Reads `[server]`, and checks those of its settings that depend on each other.
 pub(super) fn read_section(table: &TomlTable<'_>, base: &Path, over: &Overrides) -> ServerSection {
     let mut server = ServerSection::default();
     let given = server_settings().read(table, base, &mut server);
@@ -232,8 +237,8 @@ impl TlsChoice {
     }
 }
 
-/// A certificate and its key stand together; both files are read, so that what
-/// is wrong with them is told before anything is served.
+/// A certificate and its key are needed together; both files are read, so that what
+/// is wrong with them is reported before anything is served.
 fn tls(given: &GivenValues<'_>, keys: [&str; 2], base: &Path) -> TlsChoice {
     let (certificate, key) = match keys.map(|key| given.sound(key)) {
         [None, None] => return TlsChoice::None,
@@ -261,8 +266,8 @@ fn lonely(alone: &TomlValue<'_>, other: &str) -> TlsChoice {
     TlsChoice::Some(None)
 }
 
-/// What the command line names instead is what will be bound, so it is judged and
-/// not the file.
+/// An address of the command line is the one that will be bound, so that of the file
+/// is not checked then.
 fn judge_admin_listen(
     given: &GivenValues<'_>,
     server: &ServerSection,
@@ -284,7 +289,7 @@ fn judge_admin_listen(
     }
 }
 
-/// Somebody must be believed, if anybody is to tell.
+/// If proxies are to state the address of the client, some must be trusted to.
 fn judge_client_address(given: &GivenValues<'_>, server: &ServerSection) {
     let believes = server.addresses.source != AddressSource::Peer || server.proxy_protocol;
     let trusted = given.sound("trusted_proxies");
@@ -292,7 +297,7 @@ fn judge_client_address(given: &GivenValues<'_>, server: &ServerSection) {
         .sound("client_address")
         .filter(|_| believes && trusted.is_none())
     {
-        let message = "needs `trusted_proxies`, the proxies that are believed";
+        let message = "needs `trusted_proxies`, the proxies that may state it";
         value.blame(message, None);
     }
 }

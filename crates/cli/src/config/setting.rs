@@ -19,10 +19,10 @@ use super::overrides::Overrides;
 /// }
 /// ```
 ///
-/// The comment is the meaning, as the example says it; then come the key, the kind of its
-/// value (see `kinds.rs`), the field that holds it, and, after further commas, what
-/// [`DeclaredSetting`] has methods for. `by(get, set)` is for what no field holds as it is
-/// written, and `shows(get)` for what is read by hand.
+/// The comment is the meaning, as the example prints it; then come the key, the kind of its
+/// value (see `kinds.rs`), the field that holds it, and, after further commas, calls of
+/// methods of [`DeclaredSetting`]. `by(get, set)` is for a value that no field holds as it
+/// is written, and `shows(get)` for one that the code of its table reads itself.
 macro_rules! settings {
     ($section:ty, $policy:ident: $(
         $(#[doc = $meaning:literal])*
@@ -52,7 +52,7 @@ pub(super) struct DeclaredSetting<S> {
     pub(super) key: &'static str,
     /// The lines of its comment in the example.
     pub(super) meaning: &'static [&'static str],
-    /// What the example says in a comment where it is not to say the default.
+    /// The value that the example shows in a comment, if it does not show the default.
     pub(super) sample: Option<&'static str>,
     policy: ReloadPolicy<S>,
     flag: Option<CommandFlag>,
@@ -74,9 +74,9 @@ type CommandFlag = (&'static str, fn(&Overrides) -> bool);
 pub(super) enum ReloadPolicy<S> {
     /// It is put in place.
     Changes,
-    /// It stays as it was at the start, and a change of it is told.
+    /// It stays as it was at the start, and a change of it is reported.
     Stays,
-    /// It stays in such a section.
+    /// It stays if this holds of the section.
     StaysIf(fn(&S) -> bool),
 }
 
@@ -109,19 +109,19 @@ impl<S> DeclaredSetting<S> {
         }
     }
 
-    /// The example has `sample` in a comment: nothing is the default, or it depends.
+    /// The example shows `sample` in a comment: there is no default, or it depends on others.
     pub(super) fn sample(mut self, sample: &'static str) -> Self {
         self.sample = Some(sample);
         self
     }
 
-    /// Where the value comes from if neither file nor command line says it.
+    /// Where the value comes from if neither file nor command line has it.
     pub(super) fn otherwise(mut self, otherwise: fn(&S) -> String) -> Self {
         self.otherwise = otherwise;
         self
     }
 
-    /// The option of the command line that says it instead, and whether it does.
+    /// The option of the command line that overrides it, and whether it is given.
     pub(super) fn flag(mut self, name: &'static str, given: fn(&Overrides) -> bool) -> Self {
         self.flag = Some((name, given));
         self
@@ -139,13 +139,13 @@ impl<S> DeclaredSetting<S> {
         self
     }
 
-    /// A reload changes it, except in such a section.
+    /// A reload changes it, unless `stays` holds of the section.
     pub(super) fn stays_if(mut self, stays: fn(&S) -> bool) -> Self {
         self.policy = ReloadPolicy::StaysIf(stays);
         self
     }
 
-    /// The value that holds.
+    /// The effective value.
     pub(super) fn value(&self, section: &S) -> Value {
         (self.show)(section)
     }
@@ -160,8 +160,8 @@ impl<S> DeclaredSetting<S> {
         stays.then(|| self.value(section))
     }
 
-    /// Where the value comes from if the file does not say it, and whether that holds
-    /// even if the file does.
+    /// Where the value comes from if it is not in the file, and whether it comes from
+    /// there even if it is.
     pub(super) fn source(&self, section: &S, over: &Overrides) -> (String, bool) {
         match self.flag {
             Some((name, given)) if given(over) => (name.to_owned(), true),
@@ -205,8 +205,8 @@ impl<S> SettingsTable<S> {
 /// What a reload cannot change, by key; `None` where it can.
 pub(crate) type KeptValues = Vec<(String, Option<Value>)>;
 
-/// The values that a table gave, by key: for what is judged, or read by hand, beside other
-/// values.
+/// The values that a table gave, by key: for those that are checked against each other, or
+/// read by the code of the table.
 pub(super) struct GivenValues<'d>(Vec<(&'static str, TomlValue<'d>, bool)>);
 
 impl<'d> GivenValues<'d> {

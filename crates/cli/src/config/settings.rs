@@ -18,14 +18,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// What a reload cannot change, by key. All of the apis it can.
+    /// What a reload cannot change, by key. It can change everything in `[apis]`.
     pub(crate) fn kept_by_a_reload(&self) -> KeptValues {
         let mut kept = server_settings().kept_values("server", &self.server);
         kept.extend(store_settings().kept_values("store", &self.store));
         kept
     }
 
-    /// Gives both ends of a tunnel one limit.
+    /// Gives both ends of a tunnel the same limit.
     pub(crate) fn agree_on_tunnels(&mut self) {
         let idle = self.server.limits.tunnel_idle_timeout;
         let guards = self.apis.iter_mut().filter_map(|api| api.guard.as_mut());
@@ -34,7 +34,7 @@ impl Settings {
         }
     }
 
-    /// Puts what the command line says over what the file does.
+    /// Replaces values of the file by those of the command line.
     pub(crate) fn override_with(&mut self, over: &Overrides) {
         let server = &mut self.server;
         server.listen = over.listen.unwrap_or(server.listen);

@@ -11,8 +11,8 @@ use super::setting::{SettingsTable, settings};
 pub(crate) struct StoreSection {
     /// The data directory.
     pub(crate) data: PathBuf,
-    /// By how much the system's clock may be ahead of the store's at a start before it
-    /// is told.
+    /// By how much the system's clock may be ahead of the store's at startup before a
+    /// warning is logged.
     pub(crate) clock_gap: Duration,
 }
 
@@ -28,9 +28,9 @@ impl Default for StoreSection {
 /// The keys of `[store]`.
 pub(super) fn store_settings() -> SettingsTable<StoreSection> {
     settings! { StoreSection, Stays:
-        /// made with mode 0700 if it is missing
+        /// created with mode 0700 if it is missing
         data = directory(), at(data), flag("--data", |over| over.data.is_some());
-        /// a system clock further ahead of the last change at a start is told
+        /// at startup, warn if the system clock is further ahead of the last change than this
         clock_gap = span(), at(clock_gap);
     }
 }

@@ -21,39 +21,39 @@ pub(crate) struct UpstreamSection {
     pub(crate) ca: Option<PathBuf>,
 }
 
-/// Whose `Host` the upstream gets.
+/// Which `Host` header is sent to the upstream.
 const HOSTS: [(&str, UpstreamHost); 2] = [
     ("upstream", UpstreamHost::Upstream),
     ("client", UpstreamHost::Client),
 ];
 
-/// From one check of its health to the next.
+/// How often its health is checked by default.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The keys of the upstream.
 pub(super) fn upstream_settings() -> SettingsTable<UpstreamSection> {
     settings! { UpstreamSection, Changes:
-        /// or https://
+        /// where guarded requests are forwarded to; http:// or https://
         upstream = url(), at(settings.url);
-        /// who certifies it [the system's authorities]
+        /// certificates of the authorities that the upstream's must be issued by [the system's]
         upstream_ca = authorities(),
             by(
                 |it| (it.ca.clone(), it.settings.roots.clone()),
                 |it, found| (it.ca, it.settings.roots) = found
             ),
             sample(r#""upstream-ca.pem""#);
-        /// over TLS by ALPN, else by prior knowledge; gRPC needs it
+        /// use HTTP/2: over TLS by ALPN, else by prior knowledge; gRPC needs it
         upstream_http2 = boolean(), at(settings.http2);
-        /// whose Host it gets: its own, or the "client"'s
+        /// the Host header that it receives: its own, or that of the "client"
         upstream_host = choice(&HOSTS), at(settings.host);
         connect_timeout = span(), at(settings.timeouts.connect);
-        /// to the head of the upstream's answer, of 64 KiB at most
+        /// how long the upstream's answer may take to begin; its head may have 64 KiB
         response_timeout = span(), at(settings.timeouts.response_head);
-        /// the longest pause within a body, either way
+        /// the longest pause within a request or response body
         body_timeout = span(), at(settings.timeouts.body_idle);
-        /// how long an unused connection is kept: less than the upstream keeps it
+        /// how long an unused connection is kept; set it shorter than the upstream's own
         upstream_idle_timeout = span(), at(settings.timeouts.keep_alive);
-        /// asked every health_interval; down after two failures
+        /// requested every health_interval; the upstream counts as down after two failures
         health_path = optional(text()),
             by(|it| it.settings.health.as_ref().map(|it| it.path.clone()), set_health_path),
             sample(r#""/health""#);
@@ -70,7 +70,7 @@ fn set_health_path(upstream: &mut UpstreamSection, path: Option<String>) {
     });
 }
 
-/// Without a path, nothing is asked.
+/// Without a path, health is not checked and there is no interval.
 fn set_health_interval(upstream: &mut UpstreamSection, interval: Option<Duration>) {
     if let Some((health, interval)) = upstream.settings.health.as_mut().zip(interval) {
         health.interval = interval;
@@ -105,8 +105,8 @@ fn authorities() -> ValueKind<(Option<PathBuf>, TrustedRoots)> {
     ValueKind::new(read, shown)
 }
 
-/// Reads the keys of the upstream that are given. If `upstream` is not among them, what
-/// is read is worth nothing.
+/// Reads the keys of the upstream that are given. If `upstream` is not among them, the
+/// section holds a placeholder that must not be used.
 pub(super) fn read_section<'d>(
     api: &TomlTable<'d>,
     base: &Path,

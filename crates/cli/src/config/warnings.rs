@@ -5,25 +5,25 @@ use countersign_domain::routes::{ExposedRoute, WeakerAccess, WeakerRoute};
 
 use super::Settings;
 
-/// A doubt about a configuration.
+/// A warning about a configuration.
 pub(super) struct Warning {
-    /// What is doubtful.
+    /// What is perhaps not intended.
     pub(super) sentence: String,
     /// What to do about it.
     pub(super) help: String,
 }
 
-/// Every doubt about these settings.
+/// Every warning about these settings.
 pub(super) fn warnings(settings: &Settings) -> Vec<Warning> {
     let guards = settings.apis.iter().filter_map(|api| {
         let routes = &api.guard.as_ref()?.routes;
         Some((api.name(), routes.exposed()))
     });
-    let told = guards.flat_map(|(name, exposed)| {
-        let told = exposed.into_iter();
-        told.map(move |it| exposed_route(&name.to_string(), &it))
+    let warnings = guards.flat_map(|(name, exposed)| {
+        let exposed = exposed.into_iter();
+        exposed.map(move |it| exposed_route(&name.to_string(), &it))
     });
-    told.collect()
+    warnings.collect()
 }
 
 fn exposed_route(api: &str, exposed: &ExposedRoute<'_>) -> Warning {
@@ -36,7 +36,7 @@ fn exposed_route(api: &str, exposed: &ExposedRoute<'_>) -> Warning {
     let asks = if scopes.is_empty() {
         String::new()
     } else {
-        format!(" and asks for {}", scopes_named(scopes))
+        format!(" and requires {}", scopes_named(scopes))
     };
     let falls = weaker.iter().map(falls_under).collect::<Vec<_>>();
     Warning {
@@ -46,7 +46,7 @@ fn exposed_route(api: &str, exposed: &ExposedRoute<'_>) -> Warning {
             falls.join(", and ")
         ),
         help: format!(
-            "unless the upstream takes them for other paths, {}",
+            "unless the upstream treats them as other paths, {}",
             cure(exposed)
         ),
     }
@@ -56,17 +56,17 @@ fn falls_under(weaker: &WeakerRoute<'_>) -> String {
     let path = weaker.path;
     match weaker.access {
         WeakerAccess::Public => format!("under {path}, which is public"),
-        WeakerAccess::FewerScopes => format!("under {path}, which asks for less"),
-        WeakerAccess::NoRule => format!("under no rule within {path}, so no scope is asked for"),
+        WeakerAccess::FewerScopes => format!("under {path}, which requires fewer scopes"),
+        WeakerAccess::NoRule => format!("under no rule within {path}, so no scope is required"),
         WeakerAccess::AnyLogin => {
-            format!("under {path}, which compares no segment there with the caller's login")
+            format!("under {path}, which does not compare that segment with the caller's login")
         }
     }
 }
 
-/// What has them ask for as much. It holds for all spellings, since there are more than
-/// rules could name; and what may ask for less is named, so that no other spelling of
-/// anything falls under it.
+/// What to change, so that every spelling requires as much. There are more spellings than
+/// rules could list, so the protection is to be general, and each path that may require
+/// less is to be listed exactly.
 fn cure(exposed: &ExposedRoute<'_>) -> String {
     let paths: Vec<&str> = exposed.weaker.iter().map(|it| it.path).collect();
     let paths = paths.join(" and ");
@@ -84,7 +84,7 @@ fn cure(exposed: &ExposedRoute<'_>) -> String {
         );
     }
     format!(
-        "protect {paths} too with a rule that asks for {}, and list each path below that needs \
+        "protect {paths} too with a rule that requires {}, and list each path below that needs \
          less without `*` or `{{}}`",
         scopes_named(exposed.scopes)
     )

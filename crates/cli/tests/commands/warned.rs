@@ -47,7 +47,7 @@ fn a_protected_wildcard_within_a_public_one_is_told_until_the_help_is_followed()
         told,
         "warning: api pay: /v2/admin/* is protected, but other spellings of it (letter case, a \
          slash or dot at the end), such as /v2/Admin, fall under /v2/*, which is public\n\
-         help: unless the upstream takes them for other paths, protect /v2/* too, and list each \
+         help: unless the upstream treats them as other paths, protect /v2/* too, and list each \
          public path below without `*` or `{}`\n"
     );
     let cured = protected("/v2/*") + &admin + &public("/v2/rates") + &public("/v2/rates/usd");
@@ -69,11 +69,11 @@ fn a_scope_that_another_spelling_loses_is_told_until_the_help_is_followed() {
     let told = warned("'/*'", &(protected("/v2/*") + &admin));
     assert_eq!(
         told,
-        "warning: api pay: /v2/admin is protected and asks for the scope a, but other spellings \
+        "warning: api pay: /v2/admin is protected and requires the scope a, but other spellings \
          of it (letter case, a slash or dot at the end), such as /v2/Admin, fall under /v2/*, \
-         which asks for less, and under no rule within /*, so no scope is asked for\n\
-         help: unless the upstream takes them for other paths, protect /v2/* and /* too with a \
-         rule that asks for the scope a, and list each path below that needs less without `*` or \
+         which requires fewer scopes, and under no rule within /*, so no scope is required\n\
+         help: unless the upstream treats them as other paths, protect /v2/* and /* too with a \
+         rule that requires the scope a, and list each path below that needs less without `*` or \
          `{}`\n"
     );
     let wide = asking("/v2/*", "a") + &asking("/*", "a");
@@ -88,9 +88,9 @@ fn a_login_that_another_spelling_loses_is_told_until_the_help_is_followed() {
     assert_eq!(
         told,
         "warning: api pay: /v2/acc/{login}/x is protected, but other spellings of it (letter \
-         case, a slash or dot at the end), such as /v2/acc/x/X, fall under /v2/*, which compares \
-         no segment there with the caller's login\n\
-         help: unless the upstream takes them for other paths, write {login} in /v2/* where \
+         case, a slash or dot at the end), such as /v2/acc/x/X, fall under /v2/*, which does not \
+         compare that segment with the caller's login\n\
+         help: unless the upstream treats them as other paths, write {login} in /v2/* where \
          /v2/acc/{login}/x has it, so that the paths below have it in any spelling\n"
     );
     assert_eq!(warned("'/v2/acc/{login}/*'", &own), "");
