@@ -15,7 +15,7 @@ use libfuzzer_sys::fuzz_target;
 use tokio::io::AsyncWriteExt;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// A SETTINGS frame that sets nothing (RFC 9113, section 6.5).
+/// A SETTINGS frame that sets nothing (RFC 9113 section 6.5).
 const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -36,7 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// A field that enters no table (RFC 7541, section 6.2.2).
+/// A field that enters no table (RFC 7541 section 6.2.2).
 fn literal(name: &[u8], value: &[u8], block: &mut Vec<u8>) {
     block.push(0);
     for text in [name, value] {

@@ -27,7 +27,7 @@ pub(crate) struct AnswerService<F> {
     pub(crate) answer: F,
     pub(crate) peer: Peer,
     pub(crate) limits: Arc<ListenerLimits>,
-    pub(crate) link: Arc<ConnectionState>,
+    pub(crate) state: Arc<ConnectionState>,
 }
 
 impl<F, Fut, B> Service<http::Request<Incoming>> for AnswerService<F>
@@ -41,29 +41,29 @@ where
     type Future = PendingAnswer<F, Fut, B>;
 
     fn call(&self, request: http::Request<Incoming>) -> PendingAnswer<F, Fut, B> {
-        self.link.set_old(request.version() == Version::HTTP_10);
-        let refusal = self.link.call();
-        let link = Arc::clone(&self.link);
+        self.state.set_old(request.version() == Version::HTTP_10);
+        let refusal = self.state.call();
+        let state = Arc::clone(&self.state);
         if let Some((refusal, asked)) = refusal {
-            return PendingAnswer::refuse(refusal, link, asked);
+            return PendingAnswer::refuse(refusal, state, asked);
         }
         let asked = refused_page_request::by(&request);
         let request = self.prepare(request);
         let answer = self.answer.clone();
-        PendingAnswer::call(answer, request, self.peer, link, asked)
+        PendingAnswer::call(answer, request, self.peer, state, asked)
     }
 }
 
 impl<F> AnswerService<F> {
     fn prepare(&self, mut request: http::Request<Incoming>) -> Request {
-        if !self.link.may_switch() {
+        if !self.state.may_switch() {
             request.extensions_mut().remove::<OnUpgrade>();
         }
         if request.uri().authority().is_some() {
             let target = origin_form(request.uri());
             *request.uri_mut() = target;
         }
-        request.map(|incoming| RequestBody::new(incoming, &self.limits, Arc::clone(&self.link)))
+        request.map(|incoming| RequestBody::new(incoming, &self.limits, Arc::clone(&self.state)))
     }
 }
 
@@ -84,8 +84,8 @@ pin_project! {
         future: Option<Fut>,
         refusal: Option<TransportRefusal>,
         switch: Option<Response<B>>,
-        link: Arc<ConnectionState>,
-        // Of whom a refusal tells.
+        state: Arc<ConnectionState>,
+        // The request that a refusal is about.
         asked: Option<Box<RefusedPageRequest>>,
     }
 }
@@ -104,10 +104,10 @@ impl<F, Fut, B> PendingAnswer<F, Fut, B> {
         answer: F,
         request: Request,
         peer: Peer,
-        link: Arc<ConnectionState>,
+        state: Arc<ConnectionState>,
         asked: Option<Box<RefusedPageRequest>>,
     ) -> Self {
-        link.enter(ConnectionPhase::Running);
+        state.enter(ConnectionPhase::Running);
         Self {
             call: Some(ServiceCall {
                 answer,
@@ -117,7 +117,7 @@ impl<F, Fut, B> PendingAnswer<F, Fut, B> {
             future: None,
             refusal: None,
             switch: None,
-            link,
+            state,
             asked,
         }
     }
@@ -125,16 +125,16 @@ impl<F, Fut, B> PendingAnswer<F, Fut, B> {
     /// The refusal, without the service.
     pub(crate) fn refuse(
         refusal: TransportRefusal,
-        link: Arc<ConnectionState>,
+        state: Arc<ConnectionState>,
         asked: Option<Box<RefusedPageRequest>>,
     ) -> Self {
-        link.enter(ConnectionPhase::Running);
+        state.enter(ConnectionPhase::Running);
         Self {
             call: None,
             future: None,
             refusal: Some(refusal),
             switch: None,
-            link,
+            state,
             asked,
         }
     }
@@ -151,7 +151,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if let Some(response) = this.switch.take() {
-            return Poll::Ready(Ok(switch(response, this.link)));
+            return Poll::Ready(Ok(switch(response, this.state)));
         }
         if let Some(call) = this.call.take() {
             // The state of a caught panic is that of one request, and goes with it.
@@ -160,20 +160,20 @@ where
                 .set(catch_unwind(AssertUnwindSafe(service)).ok());
         }
         let answered = match (this.future.as_pin_mut(), *this.refusal) {
-            (Some(future), None) => ready!(poll_caught(future, context, this.link)),
+            (Some(future), None) => ready!(poll_caught(future, context, this.state)),
             (_, refusal) => Err(refusal.unwrap_or(TransportRefusal::Broken)),
         };
-        this.link.enter(ConnectionPhase::Answering);
+        this.state.enter(ConnectionPhase::Answering);
         Poll::Ready(Ok(match answered {
             Ok(response) if is_switch(&response) => {
                 // The driver must know before hyper has written it.
-                this.link.grant_upgrade();
+                this.state.grant_upgrade();
                 *this.switch = Some(response);
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Ok(response) => own(response, this.link),
-            Err(refusal) => problem(refusal, this.link, this.asked.as_deref()),
+            Ok(response) => own(response, this.state),
+            Err(refusal) => problem(refusal, this.state, this.asked.as_deref()),
         }))
     }
 }
@@ -181,13 +181,13 @@ where
 fn poll_caught<Fut, B>(
     future: Pin<&mut Fut>,
     context: &mut Context<'_>,
-    link: &ConnectionState,
+    state: &ConnectionState,
 ) -> Poll<Result<Response<B>, TransportRefusal>>
 where
     Fut: Future<Output = Response<B>>,
 {
     match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
-        Ok(Poll::Ready(response)) if is_switch(&response) && link.may_switch() => {
+        Ok(Poll::Ready(response)) if is_switch(&response) && state.may_switch() => {
             Poll::Ready(Ok(response))
         }
         Ok(Poll::Ready(response)) if response.status().is_informational() => {
@@ -195,7 +195,7 @@ where
             Poll::Ready(Err(TransportRefusal::Broken))
         }
         Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
-        Ok(Poll::Pending) => match link.given_up() {
+        Ok(Poll::Pending) => match state.given_up() {
             Some(refusal) => Poll::Ready(Err(refusal)),
             None => Poll::Pending,
         },
@@ -203,17 +203,17 @@ where
     }
 }
 
-/// Whether an answer may be passed on as a switch: it says to which protocol.
-// RFC 9110, section 15.2.2: "The server MUST generate an Upgrade header field in the response
+/// Whether an answer may be passed on as a switch of protocols: it must name the protocol.
+// RFC 9110 section 15.2.2: "The server MUST generate an Upgrade header field in the response
 // that indicates which protocol(s) will be in effect after this response."
 fn is_switch<B>(response: &Response<B>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS && response.headers().contains_key(UPGRADE)
 }
 
-/// The body of such an answer is none.
-fn switch<B>(response: Response<B>, link: &Arc<ConnectionState>) -> Response<ListenerBody<B>> {
+/// Such an answer has no body.
+fn switch<B>(response: Response<B>, state: &Arc<ConnectionState>) -> Response<ListenerBody<B>> {
     let mut response =
-        response.map(|_| ListenerBody::new(AnswerContent::Problem { text: None }, link));
+        response.map(|_| ListenerBody::new(AnswerContent::Problem { text: None }, state));
     let upgrade = HeaderValue::from_static("upgrade");
     response.headers_mut().insert(CONNECTION, upgrade);
     response
@@ -221,21 +221,21 @@ fn switch<B>(response: Response<B>, link: &Arc<ConnectionState>) -> Response<Lis
 
 fn own<B: Body>(
     mut response: Response<B>,
-    link: &Arc<ConnectionState>,
+    state: &Arc<ConnectionState>,
 ) -> Response<ListenerBody<B>> {
-    link.decline_upgrade();
+    state.decline_upgrade();
     // Unread bytes of a request stand before the next one, which so cannot come; and
     // HTTP/1.0 knows no other end of an answer of unknown length than the connection's.
-    if link.owes_body() || (link.is_old() && !has_length(&response)) {
+    if state.owes_body() || (state.is_old() && !has_length(&response)) {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
-        if link.is_old() {
+        if state.is_old() {
             // Else hyper adds keep-alive.
             *response.version_mut() = Version::HTTP_10;
         }
     }
-    response.map(|body| ListenerBody::new(AnswerContent::Own { body }, link))
+    response.map(|body| ListenerBody::new(AnswerContent::Own { body }, state))
 }
 
 fn has_length<B: Body>(response: &Response<B>) -> bool {
@@ -244,25 +244,25 @@ fn has_length<B: Body>(response: &Response<B>) -> bool {
 
 fn problem<B>(
     refusal: TransportRefusal,
-    link: &Arc<ConnectionState>,
+    state: &Arc<ConnectionState>,
     asked: Option<&RefusedPageRequest>,
 ) -> Response<ListenerBody<B>> {
-    link.decline_upgrade();
+    state.decline_upgrade();
     let mut response = refusal.response();
-    response.headers_mut().extend(link.testify(refusal, asked));
-    response.map(|text| ListenerBody::new(AnswerContent::Problem { text: Some(text) }, link))
+    response.headers_mut().extend(state.testify(refusal, asked));
+    response.map(|text| ListenerBody::new(AnswerContent::Problem { text: Some(text) }, state))
 }
 
 /// Tells the connection, when it goes, that the answer is complete.
 pub(crate) struct AnswerTurn {
-    link: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
 }
 
 impl AnswerTurn {
     /// The first piece of `data`; the others are put into `rest`.
     fn give(&self, mut data: Bytes, rest: &mut Bytes) -> Bytes {
-        let piece = data.len().min(self.link.longest_piece());
-        self.link.give_piece(piece);
+        let piece = data.len().min(self.state.longest_piece());
+        self.state.give_piece(piece);
         *rest = data.split_off(piece);
         data
     }
@@ -270,8 +270,8 @@ impl AnswerTurn {
 
 impl Drop for AnswerTurn {
     fn drop(&mut self) {
-        if self.link.phase() != ConnectionPhase::Tunnel {
-            self.link.enter(ConnectionPhase::Waiting);
+        if self.state.phase() != ConnectionPhase::Tunnel {
+            self.state.enter(ConnectionPhase::Waiting);
         }
     }
 }
@@ -288,12 +288,12 @@ pin_project! {
 }
 
 impl<B> ListenerBody<B> {
-    fn new(content: AnswerContent<B>, link: &Arc<ConnectionState>) -> Self {
-        let link = Arc::clone(link);
+    fn new(content: AnswerContent<B>, state: &Arc<ConnectionState>) -> Self {
+        let state = Arc::clone(state);
         Self {
             content,
             rest: Bytes::new(),
-            turn: AnswerTurn { link },
+            turn: AnswerTurn { state },
         }
     }
 }
@@ -315,8 +315,8 @@ impl<B: Body<Data = Bytes>> Body for ListenerBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.project();
-        this.turn.link.ask_for_piece();
-        let buffers = this.turn.link.buffers();
+        this.turn.state.ask_for_piece();
+        let buffers = this.turn.state.buffers();
         let frame = match this.content.project() {
             _ if !this.rest.is_empty() => Some(Ok(Frame::data(std::mem::take(this.rest)))),
             ContentProjection::Own { body } => {

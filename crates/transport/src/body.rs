@@ -40,14 +40,14 @@ impl RequestBody {
     pub(crate) fn new(
         incoming: Incoming,
         limits: &ListenerLimits,
-        link: Arc<ConnectionState>,
+        state: Arc<ConnectionState>,
     ) -> Self {
         Self {
             incoming,
             pace: TransferPace::new(limits.body_timeout, limits.min_rate),
             talk: None,
-            buffers: Arc::clone(link.buffers()),
-            awaited: AwaitedBody::new(link),
+            buffers: Arc::clone(state.buffers()),
+            awaited: AwaitedBody::new(state),
         }
     }
 
@@ -55,17 +55,17 @@ impl RequestBody {
     pub(crate) fn talking(
         incoming: Incoming,
         limits: &ListenerLimits,
-        link: Arc<ConnectionState>,
+        state: Arc<ConnectionState>,
     ) -> Self {
         Self {
-            talk: Some(Arc::clone(&link)),
-            ..Self::new(incoming, limits, link)
+            talk: Some(Arc::clone(&state)),
+            ..Self::new(incoming, limits, state)
         }
     }
 
     /// Whether the peer may be silent, since it is being answered.
     fn may_pause(&self) -> bool {
-        let phase = self.talk.as_ref().map(|link| link.phase());
+        let phase = self.talk.as_ref().map(|state| state.phase());
         phase == Some(ConnectionPhase::Answering)
     }
 }
@@ -81,7 +81,7 @@ pub enum BodyError {
     /// The connection ended first; no answer can reach the peer.
     #[error("the request body was cut off")]
     CutOff,
-    /// The chunked framing is broken (RFC 9112, section 7.1); 400 fits.
+    /// The chunked framing is broken (RFC 9112 section 7.1); 400 fits.
     #[error("the request body is framed wrongly")]
     Malformed,
 }

@@ -12,7 +12,8 @@ use crate::connection_state::{ConnectionPhase, ConnectionState};
 /// begun is not taken for a slow one.
 const CREDIT: u64 = 4096;
 
-/// What the requests of one connection owe. Over HTTP/1 one runs at a time.
+/// The parts of request bodies that are still missing on one connection. Over HTTP/1 one
+/// request runs at a time.
 #[derive(Debug, Default)]
 pub(crate) struct HalfSent {
     state: Mutex<AwaitedState>,
@@ -20,22 +21,22 @@ pub(crate) struct HalfSent {
 
 #[derive(Debug, Default)]
 struct AwaitedState {
-    /// Requests that run beside the first.
+    /// Running requests beyond the first.
     others: usize,
-    /// Requests whose answer is under way.
+    /// Requests whose answer is being sent.
     answering: usize,
     /// Bodies that were waited for and have not ended.
     bodies: usize,
     /// Of these, how many are waited for now, and since when one is.
     awaited: usize,
     since: Option<Instant>,
-    /// What has come of them, and how long that was waited for.
+    /// How many bytes of them have arrived, and how long they were waited for.
     moved: u64,
     waited: Duration,
 }
 
 impl HalfSent {
-    /// So many requests run.
+    /// Sets how many requests run.
     pub(crate) fn set_running(&self, requests: usize) {
         self.lock().others = requests.saturating_sub(1);
     }
@@ -49,8 +50,8 @@ impl HalfSent {
         state.answering = state.answering.saturating_sub(1);
     }
 
-    /// How many bytes have come in a second of waiting, if nothing but the rest of
-    /// bodies is waited for on this connection.
+    /// How many bytes arrive per second of waiting, if the connection waits only for the
+    /// rest of bodies.
     pub(crate) fn rate(&self) -> Option<u64> {
         let state = self.lock();
         let since = state.since?;
@@ -90,18 +91,18 @@ impl AwaitedState {
     }
 }
 
-/// One body among them.
+/// One of these bodies.
 #[derive(Debug)]
 pub(crate) struct AwaitedBody {
-    link: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
     begun: bool,
     awaited: bool,
 }
 
 impl AwaitedBody {
-    pub(crate) fn new(link: Arc<ConnectionState>) -> Self {
+    pub(crate) fn new(state: Arc<ConnectionState>) -> Self {
         Self {
-            link,
+            state,
             begun: false,
             awaited: false,
         }
@@ -109,22 +110,22 @@ impl AwaitedBody {
 
     /// The service waits for more of it.
     pub(crate) fn wait(&mut self) {
-        if self.awaited || self.link.phase() != ConnectionPhase::Running {
+        if self.awaited || self.state.phase() != ConnectionPhase::Running {
             return;
         }
-        self.link.half_sent().lock().wait(!self.begun);
+        self.state.half_sent().lock().wait(!self.begun);
         (self.begun, self.awaited) = (true, true);
     }
 
-    /// So many bytes have come.
+    /// Counts bytes that have arrived.
     pub(crate) fn moved(&mut self, bytes: usize) {
         if !self.begun {
             return;
         }
-        let mut state = self.link.half_sent().lock();
-        state.moved = state.moved.saturating_add(bytes as u64);
+        let mut half_sent = self.state.half_sent().lock();
+        half_sent.moved = half_sent.moved.saturating_add(bytes as u64);
         if std::mem::take(&mut self.awaited) {
-            state.resume();
+            half_sent.resume();
         }
     }
 }
@@ -134,10 +135,10 @@ impl Drop for AwaitedBody {
         if !self.begun {
             return;
         }
-        let mut state = self.link.half_sent().lock();
-        state.bodies = state.bodies.saturating_sub(1);
+        let mut half_sent = self.state.half_sent().lock();
+        half_sent.bodies = half_sent.bodies.saturating_sub(1);
         if self.awaited {
-            state.resume();
+            half_sent.resume();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the end of a chunked body (RFC 9112, section 7.1).
+//! Finds the end of a chunked body (RFC 9112 section 7.1).
 //!
 //! hyper decodes the chunks; this module only follows the framing, so that the gate
 //! knows where the next head begins. It refuses what a decoder may tolerate: white space
@@ -111,7 +111,7 @@ impl ChunkedBody {
                 _ => Err(MalformedChunks),
             };
         };
-        // RFC 9112, section 7.1: "recipients MUST anticipate potentially large hexadecimal
+        // RFC 9112 section 7.1: "recipients MUST anticipate potentially large hexadecimal
         // numerals and prevent parsing errors due to integer conversion overflows or
         // precision loss due to integer representation." 15 digits cannot overflow.
         self.digits += 1;

@@ -30,7 +30,7 @@ const HYPER_MAX_HEADERS: usize = 100;
 pub(crate) async fn drive<Io, F, Fut, B>(
     io: Io,
     peer: Peer,
-    threshold: HandshakePolicy,
+    policy: HandshakePolicy,
     limits: Arc<ListenerLimits>,
     place: ConnectionPlace,
     answer: F,
@@ -41,14 +41,14 @@ pub(crate) async fn drive<Io, F, Fut, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let Some(entered) = threshold.pass(io, peer, &limits, &place).await else {
+    let Some(entered) = policy.pass(io, peer, &limits, &place).await else {
         return;
     };
-    let link = Arc::clone(place.link());
+    let state = Arc::clone(place.state());
     if entered.http2 {
-        Box::pin(http2::drive(entered, limits, link, answer)).await;
+        Box::pin(http2::drive(entered, limits, state, answer)).await;
     } else {
-        drive_http1(entered, limits, link, answer).await;
+        drive_http1(entered, limits, state, answer).await;
     }
     drop(place);
 }
@@ -56,7 +56,7 @@ pub(crate) async fn drive<Io, F, Fut, B>(
 async fn drive_http1<Io, F, Fut, B>(
     entered: HttpConnection<Io>,
     limits: Arc<ListenerLimits>,
-    link: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
     answer: F,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -65,22 +65,22 @@ async fn drive_http1<Io, F, Fut, B>(
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let gate = RequestGate::new(entered.stream, Arc::clone(&limits), Arc::clone(&link));
+    let gate = RequestGate::new(entered.stream, Arc::clone(&limits), Arc::clone(&state));
     let service = AnswerService {
         answer,
         peer: entered.peer,
         limits: Arc::clone(&limits),
-        link: Arc::clone(&link),
+        state: Arc::clone(&state),
     };
     let connection = builder(&limits).serve_connection(TokioIo::new(gate), service);
-    let mut http1 = Http1Connection::new(connection, Arc::clone(&link));
+    let mut http1 = Http1Connection::new(connection, Arc::clone(&state));
     let idle = limits.tunnel_idle_timeout;
-    let mut watch = PhaseWatch::new(entered.deadline, limits, Arc::clone(&link));
+    let mut watch = PhaseWatch::new(entered.deadline, limits, Arc::clone(&state));
     let end = poll_fn(|context| watch.poll_to_end(context, Pin::new(&mut http1))).await;
     tracing::trace!(?end, %entered.peer.address, "connection ended");
-    match (end, link.upgrade(), http1.into_unclosed()) {
+    match (end, state.upgrade(), http1.into_unclosed()) {
         (ConnectionEnd::Closed, UpgradeState::Granted(tunnel), _) => {
-            tunnel::keep(tunnel, link, idle).await;
+            tunnel::keep(tunnel, state, idle).await;
         }
         (ConnectionEnd::Closed, _, Some(mut io)) => {
             let _ = timeout(LINGER, io.shutdown()).await;

@@ -14,15 +14,15 @@ use tokio::time::Instant;
 use crate::ListenerLimits;
 use crate::connection_state::{ConnectionOrder, ConnectionState};
 
-/// How many connections are looked at to make room for one.
+/// How many connections are examined to make room for one.
 const LOOKS: usize = 256;
 
-/// How many half-sent requests one look at all connections finds, and how long
-/// nobody looks again when it has found none: turning away must stay cheap.
+/// How many half-sent requests one search of all connections finds, and how long there is
+/// no further search after one that found none: refusing connections must stay cheap.
 const FOUND: usize = 64;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// For whom connections are counted: an IPv4 address, or the /64 network of an
+/// The unit by which connections are counted: an IPv4 address, or the /64 network of an
 /// IPv6 address, which is what one subscriber gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ConnectionHolder(IpNet);
@@ -35,12 +35,12 @@ impl ConnectionHolder {
     }
 }
 
-/// Why a newcomer finds no place.
+/// Why a new connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoPlace {
     /// All connections of the listener are busy.
     Full,
-    /// All that its address may hold are.
+    /// Its address has as many as it may, and all are busy.
     ShareTaken,
 }
 
@@ -55,35 +55,35 @@ pub(crate) struct ConnectionLimit {
 #[derive(Debug, Default)]
 struct OpenConnections {
     next: u64,
-    /// In the order in which they are asked to make room.
+    /// In the order in which they are considered for closing.
     queue: IdleQueue,
     holders: HashMap<ConnectionHolder, HolderShare>,
-    /// Half-sent requests as they were found last, the slowest at the end.
+    /// The half-sent requests of the last search, the slowest at the end.
     slowest: Vec<Arc<OpenConnection>>,
     found_none: Option<Instant>,
 }
 
 type IdleQueue = BTreeMap<u64, Arc<OpenConnection>>;
 
-/// What one address has.
+/// The connections and further requests of one address.
 #[derive(Debug, Default)]
 struct HolderShare {
     queue: IdleQueue,
-    /// See [`ConnectionState::crowding`].
+    /// See [`ConnectionState::busy_requests`].
     requests: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
 struct OpenConnection {
-    link: Arc<ConnectionState>,
-    /// Its place in the queues.
+    state: Arc<ConnectionState>,
+    /// Its position in the queues.
     number: AtomicU64,
     holder: OnceLock<ConnectionHolder>,
 }
 
 /// The place of one connection, given back when it is dropped.
 pub(crate) struct ConnectionPlace {
-    crowd: Arc<ConnectionLimit>,
+    limit: Arc<ConnectionLimit>,
     member: Arc<OpenConnection>,
 }
 
@@ -97,13 +97,14 @@ impl ConnectionLimit {
         }
     }
 
-    /// Gives a place to a connection of `holder`; `None` is nobody's in particular.
+    /// Admits a connection of `holder`, or one that is not counted for any address
+    /// (`None`).
     ///
-    /// One that is asked to make room goes in its own time; the newcomer need not
-    /// wait.
+    /// A connection that is asked to make room closes a little later; the new one need not
+    /// wait for it.
     pub(crate) fn admit(
         self: &Arc<Self>,
-        link: Arc<ConnectionState>,
+        state: Arc<ConnectionState>,
         holder: Option<ConnectionHolder>,
     ) -> Result<ConnectionPlace, NoPlace> {
         let mut members = self.lock();
@@ -114,7 +115,7 @@ impl ConnectionLimit {
             return Err(NoPlace::Full);
         }
         let member = Arc::new(OpenConnection {
-            link,
+            state,
             number: AtomicU64::new(0),
             holder: OnceLock::new(),
         });
@@ -124,13 +125,12 @@ impl ConnectionLimit {
         members.append(Arc::clone(&member));
         drop(members);
         Ok(ConnectionPlace {
-            crowd: Arc::clone(self),
+            limit: Arc::clone(self),
             member,
         })
     }
 
-    /// Asks a connection to close that can best be done without; false if none was
-    /// found.
+    /// Asks the least useful connection to close; false if none can be closed.
     pub(crate) fn make_room(&self) -> bool {
         self.lock().make_room(None)
     }
@@ -138,7 +138,7 @@ impl ConnectionLimit {
     pub(crate) fn give_all(&self, order: ConnectionOrder) -> usize {
         let members = self.lock();
         let all = members.queue.values();
-        all.for_each(|member| member.link.give(order));
+        all.for_each(|member| member.state.give(order));
         members.queue.len()
     }
 
@@ -159,7 +159,7 @@ impl ConnectionLimit {
 }
 
 impl OpenConnections {
-    /// Fails where the address has all that it may and can do without none of it.
+    /// Fails if the address has as many connections as it may, and none can be closed.
     fn find_share(&mut self, holder: ConnectionHolder, share: usize) -> Result<(), NoPlace> {
         if self.held(holder) < share || self.shed(Some(holder)) {
             Ok(())
@@ -172,12 +172,11 @@ impl OpenConnections {
         self.shed(None) || self.displace(newcomer)
     }
 
-    /// Asks one connection without a request to close, be it of anybody or of one
-    /// holder.
+    /// Asks one connection without a request to close, of all or of one holder.
     ///
-    /// The oldest goes first, and one that had a request since it was last
-    /// looked at is passed over: a flood of idle sockets displaces itself, not
-    /// the peers that use theirs.
+    /// The oldest is chosen first, and one that had a request since it was last
+    /// examined is skipped: a flood of idle sockets displaces itself, not the peers that
+    /// use theirs.
     fn shed(&mut self, holder: Option<ConnectionHolder>) -> bool {
         let mut second_choice = None;
         let size = holder.map_or(self.queue.len(), |holder| self.held(holder));
@@ -185,22 +184,22 @@ impl OpenConnections {
             let Some(member) = self.rotate(holder) else {
                 break;
             };
-            if !member.link.sheddable() || member.link.order() != ConnectionOrder::None {
+            if !member.state.sheddable() || member.state.order() != ConnectionOrder::None {
                 continue;
             }
-            if !member.link.take_used() {
-                member.link.give(ConnectionOrder::Shed);
+            if !member.state.take_used() {
+                member.state.give(ConnectionOrder::Shed);
                 return true;
             }
             second_choice.get_or_insert(member);
         }
         second_choice
-            .inspect(|member| member.link.give(ConnectionOrder::Shed))
+            .inspect(|member| member.state.give(ConnectionOrder::Shed))
             .is_some()
     }
 
-    /// Asks the connection to close whose half-sent request comes most slowly, of
-    /// those whose address holds more than the newcomer's.
+    /// Asks the connection to close whose half-sent request arrives most slowly, of
+    /// those whose address has more connections than that of the new one.
     fn displace(&mut self, newcomer: Option<ConnectionHolder>) -> bool {
         let held = newcomer.map_or(0, |holder| self.held(holder));
         self.slowest.retain(|member| is_displaceable(member));
@@ -218,13 +217,16 @@ impl OpenConnections {
         let Some(at) = self.slowest.iter().rposition(more) else {
             return false;
         };
-        self.slowest.remove(at).link.give(ConnectionOrder::Displace);
+        self.slowest
+            .remove(at)
+            .state
+            .give(ConnectionOrder::Displace);
         true
     }
 
     fn find_slowest(&mut self) {
         let displaceable = self.queue.values().filter(|member| is_displaceable(member));
-        let half_sent = displaceable.map(|it| (it.link.half_sent().rate(), it));
+        let half_sent = displaceable.map(|it| (it.state.half_sent().rate(), it));
         let mut half_sent: Vec<_> = half_sent.collect();
         half_sent.sort_by_key(|(rate, _)| *rate);
         half_sent.truncate(FOUND);
@@ -237,10 +239,13 @@ impl OpenConnections {
         holding.map_or(0, |holding| holding.queue.len())
     }
 
-    /// The member must not stand in the queue.
+    /// The member must not be in the queue yet.
     fn belongs_to(&mut self, member: &OpenConnection, holder: ConnectionHolder) {
         let requests = &self.holders.entry(holder).or_default().requests;
-        member.link.crowding().belongs_to(Arc::clone(requests));
+        member
+            .state
+            .busy_requests()
+            .belongs_to(Arc::clone(requests));
         member.holder.get_or_init(|| holder);
     }
 
@@ -279,19 +284,19 @@ impl OpenConnections {
 }
 
 fn is_displaceable(member: &OpenConnection) -> bool {
-    member.link.order() == ConnectionOrder::None && member.link.half_sent().rate().is_some()
+    member.state.order() == ConnectionOrder::None && member.state.half_sent().rate().is_some()
 }
 
 impl ConnectionPlace {
-    pub(crate) fn link(&self) -> &Arc<ConnectionState> {
-        &self.member.link
+    pub(crate) fn state(&self) -> &Arc<ConnectionState> {
+        &self.member.state
     }
 
-    /// A proxy has told whose connection it is. Fails if that address has all that
-    /// it may.
+    /// A proxy has stated whose connection it is. Fails if that address has as many as it
+    /// may.
     pub(crate) fn claim(&self, holder: ConnectionHolder) -> Result<(), NoPlace> {
-        let mut members = self.crowd.lock();
-        members.find_share(holder, self.crowd.share)?;
+        let mut members = self.limit.lock();
+        members.find_share(holder, self.limit.share)?;
         members.remove(&self.member);
         members.belongs_to(&self.member, holder);
         members.append(Arc::clone(&self.member));
@@ -301,7 +306,7 @@ impl ConnectionPlace {
 
 impl Drop for ConnectionPlace {
     fn drop(&mut self) {
-        let mut members = self.crowd.lock();
+        let mut members = self.limit.lock();
         members.remove(&self.member);
         if let Some(holder) = self.member.holder.get()
             && members.held(*holder) == 0
@@ -309,7 +314,7 @@ impl Drop for ConnectionPlace {
             members.holders.remove(holder);
         }
         if members.queue.is_empty() {
-            self.crowd.empty.notify_waiters();
+            self.limit.empty.notify_waiters();
         }
     }
 }

@@ -91,18 +91,18 @@ pub(crate) struct ConnectionState {
     refusal: OnceLock<(TransportRefusal, Option<Box<RefusedPageRequest>>)>,
     /// The request that the service has came over HTTP/1.0.
     old: AtomicBool,
-    /// Why the service is waited for no longer.
+    /// Why nobody waits for the service any longer.
     given_up: OnceLock<TransportRefusal>,
     half_sent: Arc<HalfSent>,
     /// A request has come since the accept loop last looked for a place.
     used: AtomicBool,
     order: AtomicU8,
     waker: Mutex<Option<Waker>>,
-    /// Who is told of a refusal below the service.
+    /// Called when a request is refused before it reaches the service.
     witness: Option<Arc<RefusalHook>>,
-    crowding: BusyRequests,
+    busy_requests: BusyRequests,
     buffers: Arc<ConnectionBuffers>,
-    /// Whose connection it is, as soon as that is known.
+    /// The other end of the connection, as soon as it is known.
     peer: OnceLock<Peer>,
 }
 
@@ -156,7 +156,7 @@ impl fmt::Debug for ConnectionState {
 impl ConnectionState {
     pub(crate) fn new(
         witness: Option<Arc<RefusalHook>>,
-        crowding: BusyRequests,
+        busy_requests: BusyRequests,
         buffers: Arc<ConnectionBuffers>,
     ) -> Self {
         Self {
@@ -180,14 +180,14 @@ impl ConnectionState {
             order: AtomicU8::new(ConnectionOrder::None as u8),
             waker: Mutex::new(None),
             witness,
-            crowding,
+            busy_requests,
             buffers,
             peer: OnceLock::new(),
         }
     }
 
-    /// One for a request that runs in a task of its own, and whose answer is
-    /// given in pieces: h2 would take one of any length.
+    /// A state for a request that runs in a task of its own, and whose answer is
+    /// given in pieces: h2 would take pieces of any length.
     pub(crate) fn branch(&self, peer: Peer, longest_piece: usize) -> Self {
         let branch = Self {
             longest_piece,
@@ -202,11 +202,11 @@ impl ConnectionState {
         branch
     }
 
-    pub(crate) fn crowding(&self) -> &BusyRequests {
-        &self.crowding
+    pub(crate) fn busy_requests(&self) -> &BusyRequests {
+        &self.busy_requests
     }
 
-    /// What lies here of the connection's answers and uploads.
+    /// The bytes of the connection's answers and uploads that are in memory.
     pub(crate) fn buffers(&self) -> &Arc<ConnectionBuffers> {
         &self.buffers
     }

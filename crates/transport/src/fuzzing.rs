@@ -107,7 +107,7 @@ pub async fn serve_stream<F, Fut>(
     F: Fn(Request, Peer) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let threshold = HandshakePolicy {
+    let policy = HandshakePolicy {
         http2: true,
         ..HandshakePolicy::default()
     };
@@ -116,7 +116,7 @@ pub async fn serve_stream<F, Fut>(
     };
     serve_on(
         SingleConnection(Some(stream)),
-        threshold,
+        policy,
         limits,
         answer,
         None,

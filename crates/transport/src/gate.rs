@@ -29,7 +29,7 @@ use crate::tunnel::{StreamHalf, UpgradeTunnel};
 
 /// How much of what a peer still sends is thrown away after the last answer.
 /// Closing on unread bytes would reset the connection, and the reset can
-/// overtake the answer (RFC 9112, section 9.6).
+/// overtake the answer (RFC 9112 section 9.6).
 const LINGER_BYTES: usize = 1024 * 1024;
 
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nHost: refused\r\nConnection: close\r\n\r\n";
@@ -39,7 +39,7 @@ const STAND_IN_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\nHost: refused\r\nConnection: c
 pub(crate) struct RequestGate<Io> {
     io: Io,
     limits: Arc<ListenerLimits>,
-    link: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
     expecting: ExpectedBytes,
     /// Bytes that hyper has not got: first those that may pass, then a part of a head.
     inbox: BytesMut,
@@ -68,10 +68,10 @@ enum ExpectedBytes {
 }
 
 impl<Io> RequestGate<Io> {
-    pub(crate) fn new(io: Io, limits: Arc<ListenerLimits>, link: Arc<ConnectionState>) -> Self {
+    pub(crate) fn new(io: Io, limits: Arc<ListenerLimits>, state: Arc<ConnectionState>) -> Self {
         Self {
             io,
-            link,
+            state,
             expecting: ExpectedBytes::Head,
             inbox: BytesMut::new(),
             cleared: 0,
@@ -138,8 +138,8 @@ impl<Io> RequestGate<Io> {
             }
         };
         self.answers.restart();
-        self.link.pass();
-        self.link.offer_upgrade(head.upgrade);
+        self.state.pass();
+        self.state.offer_upgrade(head.upgrade);
         Ok(end)
     }
 
@@ -164,15 +164,15 @@ impl<Io> RequestGate<Io> {
     /// Tells the driver and the service what the peer still owes.
     fn note(&self, held: bool) {
         let between = matches!(self.expecting, ExpectedBytes::Head);
-        self.link.set_head_begun(between && held);
-        self.link.set_body_open(matches!(
+        self.state.set_head_begun(between && held);
+        self.state.set_body_open(matches!(
             self.expecting,
             ExpectedBytes::Body(_) | ExpectedBytes::Chunks(_) | ExpectedBytes::Broken
         ));
     }
 
     fn refuse(&mut self, refusal: TransportRefusal, head: &[u8]) {
-        self.link
+        self.state
             .refuse(refusal, refused_page_request::in_head(head));
         let for_head = head.starts_with(b"HEAD ");
         self.expecting = ExpectedBytes::StandIn(if for_head { STAND_IN_HEAD } else { STAND_IN });
@@ -186,12 +186,12 @@ impl<Io> RequestGate<Io> {
     }
 
     fn awaits_verdict(&self) -> bool {
-        matches!(self.link.upgrade(), UpgradeState::Offered)
+        matches!(self.state.upgrade(), UpgradeState::Offered)
     }
 
     /// Goes on as the service has said, with what was held back.
     fn hear_verdict(&mut self) {
-        self.expecting = match self.link.upgrade() {
+        self.expecting = match self.state.upgrade() {
             UpgradeState::Granted(tunnel) => ExpectedBytes::Raw(tunnel),
             UpgradeState::Offered | UpgradeState::None => ExpectedBytes::Head,
         };
@@ -304,7 +304,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for RequestGate<Io> {
             }
             match gate.expecting {
                 // The driver may refuse a head that does not come to its end.
-                ExpectedBytes::Head if gate.link.refused() => {
+                ExpectedBytes::Head if gate.state.refused() => {
                     let held = std::mem::take(&mut gate.inbox);
                     gate.refuse(TransportRefusal::HeadTooSlow, &held);
                 }
@@ -352,7 +352,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> RequestGate<Io> {
             }
             None => written,
         };
-        self.link.set_blocked(written.is_pending());
+        self.state.set_blocked(written.is_pending());
         match written {
             Poll::Ready(Ok(size)) => self.answers.moved(size),
             Poll::Ready(Err(_)) => {}
@@ -399,10 +399,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RequestGate<Io> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let gate = self.get_mut();
-        if gate.link.phase() != ConnectionPhase::Closing {
+        if gate.state.phase() != ConnectionPhase::Closing {
             let shut = Pin::new(&mut gate.io).poll_shutdown(context);
             ready!(gate.paced(context, shut.map_ok(|()| 0)))?;
-            gate.link.enter(ConnectionPhase::Closing);
+            gate.state.enter(ConnectionPhase::Closing);
         }
         if gate.keeps_rest() {
             Poll::Ready(Ok(()))
@@ -414,6 +414,6 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RequestGate<Io> {
 
 impl<Io> Drop for RequestGate<Io> {
     fn drop(&mut self) {
-        self.link.leave_tunnel();
+        self.state.leave_tunnel();
     }
 }

@@ -23,24 +23,24 @@ use tokio_rustls::TlsAcceptor;
 use crate::connection_limit::{ConnectionHolder, ConnectionPlace};
 use crate::connection_state::{ConnectionOrder, ConnectionState};
 use crate::http2::PREFACE;
-use crate::overload::{part, turn_away};
+use crate::overload::{part, reject};
 use crate::refusal::TransportRefusal;
 use crate::stream::HttpStream;
 use crate::tls::HTTP_2;
 use crate::{ExemptAddresses, ListenerLimits, Peer, proxy_protocol};
 
-/// What TLS holds of an answer that the peer does not take: one record.
+/// How much of an answer TLS holds if the peer does not read it: one record.
 const TLS_BUFFER: usize = 16 * 1024;
 
-/// What a listener asks of a connection before it may speak HTTP.
+/// What a listener requires of a connection before HTTP begins.
 #[derive(Clone, Default)]
 pub(crate) struct HandshakePolicy {
-    /// The proxies that are let in, where only they are.
+    /// The proxies that may connect; `None` if everybody may.
     pub(crate) proxies: Option<Arc<[IpNet]>>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// Whether HTTP/2 is spoken too.
     pub(crate) http2: bool,
-    /// Of which addresses connections are not counted.
+    /// The addresses whose connections are not counted.
     pub(crate) exempt: Option<Arc<ExemptAddresses>>,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct HttpConnection<Io> {
     pub(crate) stream: HttpStream<Io>,
     pub(crate) http2: bool,
     pub(crate) peer: Peer,
-    /// When the first request must have come.
+    /// When the first request must have arrived.
     pub(crate) deadline: Instant,
 }
 
@@ -59,7 +59,7 @@ impl HandshakePolicy {
         self.proxies.is_none() && self.tls.is_none()
     }
 
-    /// For whom a connection from there is counted, if it is.
+    /// The holder for which a connection from this address is counted, if it is.
     pub(crate) fn holder(&self, address: IpAddr) -> Option<ConnectionHolder> {
         let address = address.to_canonical();
         let exempt = self.exempt.as_ref().is_some_and(|exempt| exempt(address));
@@ -81,9 +81,9 @@ impl HandshakePolicy {
         match self.steps(io, peer, limit, place).await {
             Ok(entered) => Some(entered),
             Err(refusal) => {
-                let link = place.link();
-                link.belongs_to(peer);
-                refusal.map(|refusal| link.testify(refusal, None));
+                let state = place.state();
+                state.belongs_to(peer);
+                refusal.map(|refusal| state.testify(refusal, None));
                 None
             }
         }
@@ -99,31 +99,31 @@ impl HandshakePolicy {
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
-        let link = place.link();
+        let state = place.state();
         let mut deadline = Instant::now() + limit;
         if let Some(trusted) = &self.proxies {
             let introduced = Box::pin(introduced(trusted, &mut io, peer));
             let late = Some(TransportRefusal::ProxyCutOff);
-            peer = in_time(link, deadline, late, introduced).await?;
+            peer = in_time(state, deadline, late, introduced).await?;
             if !self.claims(place, &peer) {
                 if self.tls.is_none() {
-                    turn_away(io).await;
+                    reject(io).await;
                 }
                 return Err(None);
             }
             deadline = Instant::now() + limit;
         }
-        link.belongs_to(peer);
+        state.belongs_to(peer);
         let (stream, http2) = match &self.tls {
             Some(config) => {
                 let handshake = Box::pin(handshake(Arc::clone(config), io, peer));
                 let late = Some(TransportRefusal::Handshake);
-                let secured = in_time(link, deadline, late, handshake).await?;
+                let secured = in_time(state, deadline, late, handshake).await?;
                 peer.tls = true;
                 deadline = Instant::now() + limit;
                 secured
             }
-            None => self.in_the_open(io, deadline, link).await?,
+            None => self.in_plaintext(io, deadline, state).await?,
         };
         Ok(HttpConnection {
             stream,
@@ -141,12 +141,12 @@ impl HandshakePolicy {
     }
 
     /// Without TLS a client that knows that HTTP/2 is spoken here begins with
-    /// its preface (RFC 9113, section 3.3).
-    async fn in_the_open<Io>(
+    /// its preface (RFC 9113 section 3.3).
+    async fn in_plaintext<Io>(
         &self,
         mut io: Io,
         deadline: Instant,
-        link: &ConnectionState,
+        state: &ConnectionState,
     ) -> Result<(HttpStream<Io>, bool), HandshakeEnd>
     where
         Io: AsyncRead + Unpin,
@@ -156,9 +156,9 @@ impl HandshakePolicy {
             return Ok((HttpStream::plain(begun, io), false));
         }
         let looking = Box::pin(begins_http2(&mut io, &mut begun));
-        let http2 = match in_time(link, deadline, None, looking).await {
-            Err(None) if link.order() == ConnectionOrder::None && !begun.is_empty() => {
-                link.refuse(TransportRefusal::HeadTooSlow, None);
+        let http2 = match in_time(state, deadline, None, looking).await {
+            Err(None) if state.order() == ConnectionOrder::None && !begun.is_empty() => {
+                state.refuse(TransportRefusal::HeadTooSlow, None);
                 false
             }
             known => known?,
@@ -237,15 +237,15 @@ where
 
 /// Ends `step` if it is `late`, or if the connection is asked to go.
 async fn in_time<T>(
-    link: &ConnectionState,
+    state: &ConnectionState,
     deadline: Instant,
     late: HandshakeEnd,
     step: impl Future<Output = Result<T, HandshakeEnd>>,
 ) -> Result<T, HandshakeEnd> {
     let (mut step, mut alarm) = (pin!(step), pin!(sleep_until(deadline)));
     poll_fn(|context| {
-        link.listen(context.waker());
-        if link.order() != ConnectionOrder::None {
+        state.listen(context.waker());
+        if state.order() != ConnectionOrder::None {
             return Poll::Ready(Err(None));
         }
         if let Poll::Ready(done) = step.as_mut().poll(context) {

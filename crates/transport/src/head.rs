@@ -1,4 +1,4 @@
-//! The strict reading of a request head (RFC 9112, sections 2 to 6): where it
+//! The strict reading of a request head (RFC 9112 sections 2 to 6): where it
 //! ends, whether it is well formed, and how its body is framed.
 //!
 //! hyper takes a missing, repeated or invalid Host, stacked transfer codings,
@@ -45,7 +45,7 @@ impl HeadEnd {
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Result<Option<usize>, TransportRefusal> {
         while let Some(found) = memchr(b'\n', &bytes[self.scanned..]) {
             let end = self.scanned + found;
-            // A line feed alone may be taken for a line end (RFC 9112, section 2.2), but need
+            // A line feed alone may be taken for a line end (RFC 9112 section 2.2), but need
             // not, and those behind us may read it otherwise.
             if end == 0 || bytes[end - 1] != b'\r' {
                 return Err(TransportRefusal::LineEnd);
@@ -71,14 +71,14 @@ impl HeadEnd {
         match length >= limits.max_header_bytes {
             true if in_request_line => Err(TransportRefusal::TargetTooLong),
             true => Err(TransportRefusal::HeadTooLarge),
-            // A target that is too long is refused when the head is whole, which tells
-            // who asks.
+            // A target that is too long is refused when the head is complete: the fields
+            // say which page or proxy sent it.
             false => Ok(()),
         }
     }
 }
 
-/// Name and value of each whole field line of a head that may be no good.
+/// Name and value of each complete field line of a head that may be malformed.
 pub(crate) fn fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let rest = head.strip_prefix(b"\r\n").unwrap_or(head);
     HeadLines { rest }.skip(1).filter_map(|line| {
@@ -87,8 +87,8 @@ pub(crate) fn fields(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// The method of such a head, and its path up to where that is none; `/` where
-/// there is none at all.
+/// The method of such a head, and its path up to the first byte that is not valid in
+/// one; `/` if it has no path.
 pub(crate) fn method_and_path(head: &[u8]) -> (&[u8], &[u8]) {
     let line = head.strip_prefix(b"\r\n").unwrap_or(head);
     let mut words = line.splitn(3, |byte| matches!(byte, b' ' | b'\r'));
@@ -127,7 +127,7 @@ pub(crate) fn judge(head: &[u8], limits: &ListenerLimits) -> Result<RequestHead,
     }
     fields.check_host(authority, line.old)?;
     let framing = fields.framing(line.old)?;
-    // RFC 9110, section 7.8: "A server that receives an Upgrade header field in an HTTP/1.0
+    // RFC 9110 section 7.8: "A server that receives an Upgrade header field in an HTTP/1.0
     // request MUST ignore that Upgrade field."
     let may_upgrade = line.method == b"GET" && !line.old && framing == BodyFraming::Length(0);
     Ok(RequestHead {
@@ -215,7 +215,7 @@ fn is_version(version: &[u8]) -> bool {
 /// all of it is valid.
 fn split_absolute(target: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = target.split_at(memchr(b':', target)?);
-    // RFC 9112, section 3.2.2: "a server MUST accept the absolute-form in requests".
+    // RFC 9112 section 3.2.2: "a server MUST accept the absolute-form in requests".
     let rest = rest.strip_prefix(b"://")?;
     if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
         return None;
@@ -245,7 +245,7 @@ impl<'a> FramingFields<'a> {
         let colon = memchr(b':', line).ok_or(TransportRefusal::Field)?;
         let name = &line[..colon];
         let value = &line[colon + 1..];
-        // RFC 9112, section 5.1: "A server MUST reject, with a response status code of 400
+        // RFC 9112 section 5.1: "A server MUST reject, with a response status code of 400
         // (Bad Request), any received request message that contains whitespace between a
         // header field name and colon." A folded line begins with a space and so is not a
         // token either; section 5.2: "A server that receives an obs-fold in a request
@@ -281,7 +281,7 @@ impl<'a> FramingFields<'a> {
     }
 
     /// HTTP/1.0 may leave Host out, as the health checks of older proxies do.
-    // RFC 9112, section 3.2: "A server MUST respond with a 400 (Bad Request) status code to
+    // RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to
     // any HTTP/1.1 request message that lacks a Host header field and to any request message
     // that contains more than one Host header field line or a Host header field with an
     // invalid field value."
@@ -297,7 +297,7 @@ impl<'a> FramingFields<'a> {
         }
     }
 
-    /// RFC 9110, section 7.8. Among the protocols that are named there is one that is
+    /// RFC 9110 section 7.8. Among the protocols that are named there is one that is
     /// not HTTP/2, which would carry more requests past everything here. Whoever grants
     /// it chooses among them.
     fn asks_to_upgrade(&self) -> bool {
@@ -309,7 +309,7 @@ impl<'a> FramingFields<'a> {
         match (self.coding, self.length) {
             (None, None) => Ok(BodyFraming::Length(0)),
             (None, Some(length)) => parse_length(length).map(BodyFraming::Length),
-            // RFC 9112, section 6.1: "A server or client that receives an HTTP/1.0 message
+            // RFC 9112 section 6.1: "A server or client that receives an HTTP/1.0 message
             // containing a Transfer-Encoding header field MUST treat the message as if the
             // framing is faulty, even if a Content-Length is present".
             (Some(_), _) if old => Err(TransportRefusal::CodingInOldVersion),
@@ -349,7 +349,7 @@ fn set<'a>(
     }
 }
 
-/// RFC 9110, section 10.1.1: the only expectation there is.
+/// RFC 9110 section 10.1.1: the only expectation there is.
 pub(crate) fn expectation(value: &[u8]) -> Result<(), TransportRefusal> {
     if value.eq_ignore_ascii_case(b"100-continue") {
         Ok(())
@@ -358,11 +358,11 @@ pub(crate) fn expectation(value: &[u8]) -> Result<(), TransportRefusal> {
     }
 }
 
-/// Digits and nothing else: no sign, no list, no overflow (RFC 9110, section 8.6).
+/// Digits and nothing else: no sign, no list, no overflow (RFC 9110 section 8.6).
 pub(crate) fn parse_length(value: &[u8]) -> Result<u64, TransportRefusal> {
-    // RFC 9110, section 8.6: "a recipient MUST anticipate potentially large decimal numerals
+    // RFC 9110 section 8.6: "a recipient MUST anticipate potentially large decimal numerals
     // and prevent parsing errors due to integer conversion overflows". 18 digits are an
-    // exabyte, and cannot overflow. RFC 9112, section 6.3: with an invalid Content-Length
+    // exabyte, and cannot overflow. RFC 9112 section 6.3: with an invalid Content-Length
     // "the message framing is invalid and the recipient MUST treat it as an unrecoverable
     // error".
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
@@ -424,7 +424,7 @@ pub(crate) fn is_token(name: &[u8]) -> bool {
 
 /// Anything but control characters; a tab is allowed. Without a branch, so that
 /// the compiler makes vectors of it: a bearer can be long.
-// RFC 9110, section 5.5: "a recipient of CR, LF, or NUL within a field value MUST either
+// RFC 9110 section 5.5: "a recipient of CR, LF, or NUL within a field value MUST either
 // reject the message or replace each of those characters with SP before further processing
 // or forwarding of that message."
 fn is_value(value: &[u8]) -> bool {

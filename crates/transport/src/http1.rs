@@ -22,8 +22,8 @@ use crate::connection_state::{ConnectionPhase, ConnectionState};
 use crate::watch::SteeredConnection;
 
 pub(crate) struct Http1Connection<Io, S: HttpService<Incoming>> {
-    state: Http1State<Io, S>,
-    link: Arc<ConnectionState>,
+    connection: Http1State<Io, S>,
+    state: Arc<ConnectionState>,
 }
 
 enum Http1State<Io, S: HttpService<Incoming>> {
@@ -40,15 +40,15 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    pub(crate) fn new(connection: Connection<TokioIo<Io>, S>, link: Arc<ConnectionState>) -> Self {
-        let state = Http1State::Plain(connection);
-        Self { state, link }
+    pub(crate) fn new(connection: Connection<TokioIo<Io>, S>, state: Arc<ConnectionState>) -> Self {
+        let connection = Http1State::Plain(connection);
+        Self { connection, state }
     }
 
     /// The stream, if hyper has ended and left it open.
     pub(crate) fn into_unclosed(self) -> Option<Io> {
-        match self.state {
-            Http1State::Plain(connection) if self.link.phase() != ConnectionPhase::Closing => {
+        match self.connection {
+            Http1State::Plain(connection) if self.state.phase() != ConnectionPhase::Closing => {
                 Some(connection.into_parts().io.into_inner())
             }
             _ => None,
@@ -56,10 +56,10 @@ where
     }
 
     fn look(&mut self) {
-        if self.link.phase() != ConnectionPhase::Tunnel {
+        if self.state.phase() != ConnectionPhase::Tunnel {
             return;
         }
-        self.state = match std::mem::replace(&mut self.state, Http1State::Changing) {
+        self.connection = match std::mem::replace(&mut self.connection, Http1State::Changing) {
             Http1State::Plain(connection) => Http1State::Upgrading(connection.with_upgrades()),
             changed => changed,
         };
@@ -80,7 +80,7 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         this.look();
-        match &mut this.state {
+        match &mut this.connection {
             Http1State::Plain(connection) => Pin::new(connection).poll(context),
             Http1State::Upgrading(connection) => Pin::new(connection).poll(context),
             Http1State::Changing => Poll::Ready(Ok(())),
@@ -98,7 +98,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     fn finish(self: Pin<&mut Self>) {
-        match &mut self.get_mut().state {
+        match &mut self.get_mut().connection {
             Http1State::Plain(connection) => Pin::new(connection).graceful_shutdown(),
             Http1State::Upgrading(connection) => Pin::new(connection).graceful_shutdown(),
             Http1State::Changing => {}

@@ -52,7 +52,7 @@ const SEND_BUFFER: usize = 16 * 1024;
 
 /// So many heads of the largest size may the requests that run on a connection
 /// have together. A few bytes that refer to the dynamic table, sent for each of a
-/// hundred streams, would fill the memory otherwise (RFC 7541, section 7.3).
+/// hundred streams, would fill the memory otherwise (RFC 7541 section 7.3).
 const LARGEST_HEADS: usize = 8;
 
 /// Streams that the peer resets before they were looked at, and that h2 resets
@@ -70,7 +70,7 @@ const PING_PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) async fn drive<Io, F, Fut, B>(
     entered: HttpConnection<Io>,
     limits: Arc<ListenerLimits>,
-    link: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
     answer: F,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin,
@@ -79,7 +79,7 @@ pub(crate) async fn drive<Io, F, Fut, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let streams = Arc::new(OpenStreams::new(link));
+    let streams = Arc::new(OpenStreams::new(state));
     let exchanges = ExchangeExecutor::new(Arc::clone(&streams), Arc::clone(&limits));
     let io = PacedStream::new(entered.stream, &limits, Arc::clone(&streams));
     let service = Http2Service {
@@ -132,23 +132,23 @@ where
     type Future = PendingAnswer<F, Fut, B>;
 
     fn call(&self, request: http::Request<Incoming>) -> PendingAnswer<F, Fut, B> {
-        let link = self.streams.open(self.peer, judge::size(&request));
+        let state = self.streams.open(self.peer, judge::size(&request));
         let asked = refused_page_request::by(&request);
         let judged = if self.streams.heads() > LARGEST_HEADS * self.limits.max_header_bytes {
             Err(TransportRefusal::HeadsTooLarge)
-        } else if self.streams.crowd(&self.limits) {
+        } else if self.streams.exceeds_limit(&self.limits) {
             Err(TransportRefusal::Crowded)
         } else {
             judge::judge(request, &self.limits)
         };
         match judged {
             Ok(request) => {
-                let talk = Arc::clone(&link);
+                let talk = Arc::clone(&state);
                 let request = request.map(|body| RequestBody::talking(body, &self.limits, talk));
                 let answer = self.answer.clone();
-                PendingAnswer::call(answer, request, self.peer, link, asked)
+                PendingAnswer::call(answer, request, self.peer, state, asked)
             }
-            Err(refusal) => PendingAnswer::refuse(refusal, link, asked),
+            Err(refusal) => PendingAnswer::refuse(refusal, state, asked),
         }
     }
 }

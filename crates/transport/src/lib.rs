@@ -1,14 +1,14 @@
-//! Listens: the accept loop with its limits and timeouts, and the strict gate
-//! for requests.
+//! Listeners: the accept loop with its limits and timeouts, and the strict checks of
+//! requests.
 //!
-//! It knows HTTP/1.1 (RFC 9112), HTTP/2 (RFC 9113) and nothing of tokens, routes or dialects. The
-//! way of a request:
+//! It knows HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113), but nothing about tokens, routes or
+//! dialects. A request passes these modules:
 //!
 //! ```text
-//! serve -> crowd (a place) -> threshold (PROXY header, TLS, which HTTP)
-//!       -> connection, under its watch (deadlines, orders)
-//!            gate (whole, well-formed heads) -> hyper -> answer (the service)
-//!            or, over HTTP/2: hyper -> judge -> exchange (a task) -> answer
+//! serve -> connection_limit (a place) -> handshake (PROXY header, TLS, which HTTP)
+//!       -> connection, observed by watch (deadlines, orders)
+//!            gate (complete, well-formed heads) -> hyper -> answer (the service)
+//!            or, over HTTP/2: hyper -> http2::judge -> http2::exchange (a task) -> answer
 //! ```
 
 mod accept;

@@ -28,7 +28,7 @@ pub struct ListenerLimits {
     /// body that is read before the answer counts. Answered with 503.
     pub request_timeout: Option<Duration>,
     /// The whole request head, request line and final empty line included; over
-    /// HTTP/2 the fields with 32 bytes more for each (RFC 9113, section 6.5.2).
+    /// HTTP/2 the fields with 32 bytes more for each (RFC 9113 section 6.5.2).
     /// Above it: 431. The trailer section of a chunked body has the same bound.
     pub max_header_bytes: usize,
     /// Field lines in a request head. Above it: 431.

@@ -11,7 +11,7 @@ use crate::handshake::HandshakePolicy;
 use crate::socket::ListeningSocket;
 use crate::{ListenerTls, SocketFile};
 
-/// A listening socket, with what comes on it before HTTP.
+/// A listening socket, and what precedes HTTP on its connections.
 pub struct Listener {
     socket: ListeningSocket,
     tls: Option<ListenerTls>,
@@ -21,7 +21,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// One that speaks in the open, HTTP/1.1 and, to who knows it, HTTP/2.
+    /// One without TLS, for HTTP/1.1 and, by prior knowledge, HTTP/2.
     pub fn new(tcp: TcpListener) -> Self {
         Self::on(ListeningSocket::Tcp(tcp))
     }
@@ -36,32 +36,32 @@ impl Listener {
         }
     }
 
-    /// Speaks TLS, and nothing else; in it HTTP/2 or 1.1, as is agreed upon.
+    /// Requires TLS, in which ALPN selects HTTP/2 or 1.1.
     #[must_use]
     pub fn with_tls(mut self, tls: ListenerTls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Admits only peers in these networks, and of them only connections that
-    /// begin with a header of the PROXY protocol, version 2 (before TLS): its
-    /// client is then the peer. All others are closed.
+    /// Admits only peers in these networks, and only connections that begin with a
+    /// header of the PROXY protocol, version 2 (before TLS): the client that it states is
+    /// then the peer. All others are closed.
     #[must_use]
     pub fn with_proxy_protocol(mut self, trusted: Vec<IpNet>) -> Self {
         self.proxies = Some(trusted);
         self
     }
 
-    /// Does not bound how many connections an address holds of which `exempt` is
-    /// true: a proxy, which brings those of many. Where it tells their addresses by
-    /// the PROXY protocol, they are counted for these.
+    /// Does not limit the connections of an address for which `exempt` is true: a proxy,
+    /// which forwards those of many clients. If it states their addresses by the PROXY
+    /// protocol, connections are counted for these.
     #[must_use]
     pub fn with_exempt(mut self, exempt: Arc<ExemptAddresses>) -> Self {
         self.exempt = Some(exempt);
         self
     }
 
-    /// Speaks HTTP/1.1 alone.
+    /// Offers HTTP/1.1 only.
     #[must_use]
     pub fn without_http2(mut self) -> Self {
         self.http2 = false;
@@ -69,7 +69,7 @@ impl Listener {
     }
 
     pub(crate) fn parts(self) -> (ListeningSocket, HandshakePolicy) {
-        let threshold = HandshakePolicy {
+        let policy = HandshakePolicy {
             proxies: self.proxies.map(Arc::from),
             http2: self.http2,
             exempt: match self.socket {
@@ -78,7 +78,7 @@ impl Listener {
             },
             tls: self.tls.map(|tls| tls.offering(self.http2)),
         };
-        (self.socket, threshold)
+        (self.socket, policy)
     }
 }
 

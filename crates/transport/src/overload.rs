@@ -1,4 +1,4 @@
-//! How a connection is refused that there is no room for, and how one is closed without
+//! How a connection is refused if there is no room for it, and how one is closed without
 //! an answer.
 
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
-/// Without a `Date`, which RFC 9110, section 6.6.1 leaves to a 5xx.
+/// Without a `Date`, which RFC 9110 section 6.6.1 leaves to a 5xx.
 const NO_PLACE: &str = concat!(
     "HTTP/1.1 503 Service Unavailable\r\n",
     "content-type: application/problem+json\r\n",
@@ -17,19 +17,19 @@ const NO_PLACE: &str = concat!(
     r#"{"title":"Service Unavailable","status":503,"detail":"All connections are busy. Retry later."}"#,
 );
 
-/// How long the peer may take to hear it.
+/// How long the peer may take to read it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often the log is told that connections are turned away, at the most.
+/// How often at most a warning about refused connections is logged.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// Keeps those who are turned away from filling the log.
+/// Keeps refused connections from filling the log.
 #[derive(Debug, Default)]
 pub(crate) struct ThrottledWarning(Mutex<(Option<Instant>, u64)>);
 
 impl ThrottledWarning {
-    /// Counts one. `Some` if the log is to be told of it: with how many others that
-    /// it was not told of.
+    /// Counts one. `Some` if it is to be logged, with the number of others since the last
+    /// one that was.
     pub(crate) fn count(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (told, others) = &mut *state;
@@ -43,7 +43,7 @@ impl ThrottledWarning {
 }
 
 /// Answers 503 without reading a request, and closes.
-pub(crate) async fn turn_away<Io: AsyncRead + AsyncWrite + Unpin>(io: Io) {
+pub(crate) async fn reject<Io: AsyncRead + AsyncWrite + Unpin>(io: Io) {
     let _ = timeout(PATIENCE, write_refusal(io)).await;
 }
 
@@ -52,7 +52,7 @@ async fn write_refusal<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) -> std::i
     end(io).await
 }
 
-/// Closes without a word.
+/// Closes without an answer.
 pub(crate) async fn part<Io: AsyncRead + AsyncWrite + Unpin>(io: Io) {
     let _ = timeout(PATIENCE, end(io)).await;
 }

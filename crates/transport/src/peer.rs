@@ -19,7 +19,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// One that connected in the open, as the kernel says it.
+    /// One that connected without TLS, with the addresses that the kernel reports.
     pub fn new(address: SocketAddr, local: SocketAddr) -> Self {
         Self {
             address,

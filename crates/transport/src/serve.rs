@@ -23,27 +23,27 @@ use crate::buffers::BufferAccount;
 use crate::connection_limit::{ConnectionLimit, NoPlace};
 use crate::connection_state::{BusyRequests, ConnectionOrder, ConnectionState};
 use crate::handshake::HandshakePolicy;
-use crate::overload::{ThrottledWarning, turn_away};
+use crate::overload::{ThrottledWarning, reject};
 use crate::refusal::RefusalHook;
 use crate::{Listener, ListenerLimits, Peer, Request, connection};
 
-/// What became of the connections when the listener was shut down.
+/// How the connections ended when the listener was shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainOutcome {
-    /// Connections that were still busy when [`ListenerLimits::drain_timeout`] had
+    /// How many connections were still busy when [`ListenerLimits::drain_timeout`] had
     /// passed, and were cut.
     pub cut: usize,
 }
 
-/// How long to wait when `accept` fails for want of something.
+/// How long to wait when `accept` fails because the system lacks a resource.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How long connections that were cut get to notice.
+/// How long to wait for connections that were cut to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How many that found no place are told so at a time; more are just closed.
-const TURNED_AWAY: usize = 64;
-const TURNED_AWAY_BY_SHARE: usize = 16;
+/// How many refused connections are answered at a time; more are just closed.
+const MOST_REJECTIONS: usize = 64;
+const MOST_SHARE_REJECTIONS: usize = 16;
 
 /// Serves HTTP/1.1, 1.0 and 2 on `listener`, a TCP listener, a
 /// [`SocketFile`](crate::SocketFile) or a [`Listener`], until `shutdown` is ready,
@@ -59,12 +59,13 @@ const TURNED_AWAY_BY_SHARE: usize = 16;
 /// [`OnUpgrade`](hyper::upgrade::OnUpgrade). If it is answered with 101 and an
 /// `Upgrade` field, that yields the stream, of which nothing was read before; on any
 /// other answer it yields nothing, and what the peer has sent is the next request.
-/// Such a tunnel keeps its place, ends after [`ListenerLimits::tunnel_idle_timeout`] without
-/// a byte, and is cut when the listener has drained.
+/// Such a tunnel still counts as a connection, ends after
+/// [`ListenerLimits::tunnel_idle_timeout`] without a byte, and is cut when the listener has
+/// drained.
 ///
-/// Draining: the listener closes, idle connections close at once, requests
-/// that run are answered with `Connection: close`, and what is left after
-/// [`ListenerLimits::drain_timeout`] is cut. If the future is dropped, everything is
+/// Draining: the listener closes, idle connections close at once, running requests
+/// are answered with `Connection: close`, and connections that are left after
+/// [`ListenerLimits::drain_timeout`] are cut. If the future is dropped, all connections are
 /// cut.
 pub async fn serve<F, Fut, B>(
     listener: impl Into<Listener>,
@@ -88,10 +89,10 @@ where
     .await
 }
 
-/// As [`serve`], and tells `on_refusal` of each request that the service does not
-/// see: one that the gate refuses, that is overdue, or whose answer panicked; and of
+/// Like [`serve`], but also calls `on_refusal` for each request that the service does not
+/// answer: one that the gate refuses, that is overdue, or whose answer panicked; and for
 /// each connection that is closed because of its TLS handshake or PROXY header. A
-/// connection that is turned away has made no request.
+/// connection that is refused for lack of room has made no request.
 pub async fn serve_told<F, Fut, B>(
     listener: impl Into<Listener>,
     limits: ListenerLimits,
@@ -148,16 +149,16 @@ fn serve_boxed(
     on_refusal: Option<Arc<RefusalHook>>,
     shutdown: BoxServeFuture<'_, ()>,
 ) -> BoxServeFuture<'_, DrainOutcome> {
-    let (socket, threshold) = listener.parts();
+    let (socket, policy) = listener.parts();
     let answer = move |request, peer| service(request, peer);
     Box::pin(serve_on(
-        socket, threshold, limits, answer, on_refusal, shutdown,
+        socket, policy, limits, answer, on_refusal, shutdown,
     ))
 }
 
 pub(crate) async fn serve_on<A, F, Fut, B>(
     mut listener: A,
-    threshold: HandshakePolicy,
+    policy: HandshakePolicy,
     limits: ListenerLimits,
     answer: F,
     on_refusal: Option<Arc<RefusalHook>>,
@@ -170,7 +171,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let door = ConnectionAcceptor::new(threshold, limits, on_refusal);
+    let acceptor = ConnectionAcceptor::new(policy, limits, on_refusal);
     let mut shutdown = pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -179,47 +180,47 @@ where
             accepted = poll_fn(|context| listener.poll_accept(context)) => accepted,
         };
         match accepted {
-            Ok((io, peer)) => door.admit(io, peer, &answer),
+            Ok((io, peer)) => acceptor.admit(io, peer, &answer),
             Err(error) => tokio::select! {
                 () = &mut shutdown => break,
-                () = door.recover(&error) => {}
+                () = acceptor.recover(&error) => {}
             },
         }
     }
     drop(listener);
-    door.drain().await
+    acceptor.drain().await
 }
 
 struct ConnectionAcceptor {
-    threshold: HandshakePolicy,
+    policy: HandshakePolicy,
     limits: Arc<ListenerLimits>,
-    crowd: Arc<ConnectionLimit>,
-    turned_away: Arc<Semaphore>,
-    turned_away_by_share: Arc<Semaphore>,
-    told_full: ThrottledWarning,
-    told_shares: ThrottledWarning,
-    crowding: Arc<AtomicUsize>,
+    connections: Arc<ConnectionLimit>,
+    rejections: Arc<Semaphore>,
+    share_rejections: Arc<Semaphore>,
+    full_warning: ThrottledWarning,
+    share_warning: ThrottledWarning,
+    busy_requests: Arc<AtomicUsize>,
     buffers: Arc<BufferAccount>,
     on_refusal: Option<Arc<RefusalHook>>,
 }
 
 impl ConnectionAcceptor {
     fn new(
-        threshold: HandshakePolicy,
+        policy: HandshakePolicy,
         limits: ListenerLimits,
         on_refusal: Option<Arc<RefusalHook>>,
     ) -> Self {
         Self {
-            threshold,
+            policy,
             on_refusal,
-            crowd: Arc::new(ConnectionLimit::new(&limits)),
+            connections: Arc::new(ConnectionLimit::new(&limits)),
             buffers: Arc::new(BufferAccount::new(limits.max_buffered_bytes)),
             limits: Arc::new(limits),
-            crowding: Arc::default(),
-            turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
-            turned_away_by_share: Arc::new(Semaphore::new(TURNED_AWAY_BY_SHARE)),
-            told_full: ThrottledWarning::default(),
-            told_shares: ThrottledWarning::default(),
+            busy_requests: Arc::default(),
+            rejections: Arc::new(Semaphore::new(MOST_REJECTIONS)),
+            share_rejections: Arc::new(Semaphore::new(MOST_SHARE_REJECTIONS)),
+            full_warning: ThrottledWarning::default(),
+            share_warning: ThrottledWarning::default(),
         }
     }
 
@@ -231,31 +232,31 @@ impl ConnectionAcceptor {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let crowding = BusyRequests::new(Arc::clone(&self.crowding));
-        let link = Arc::new(ConnectionState::new(
+        let busy_requests = BusyRequests::new(Arc::clone(&self.busy_requests));
+        let state = Arc::new(ConnectionState::new(
             self.on_refusal.clone(),
-            crowding,
+            busy_requests,
             Arc::new(self.buffers.connection()),
         ));
-        let holder = self.threshold.holder(peer.address.ip());
-        let place = match self.crowd.admit(link, holder) {
+        let holder = self.policy.holder(peer.address.ip());
+        let place = match self.connections.admit(state, holder) {
             Ok(place) => place,
-            Err(why) => return self.turn_away(io, peer, why),
+            Err(why) => return self.reject(io, peer, why),
         };
-        let (threshold, limits) = (self.threshold.clone(), Arc::clone(&self.limits));
-        let connection = connection::drive(io, peer, threshold, limits, place, answer.clone());
+        let (policy, limits) = (self.policy.clone(), Arc::clone(&self.limits));
+        let connection = connection::drive(io, peer, policy, limits, place, answer.clone());
         tokio::spawn(connection);
     }
 
-    fn turn_away<Io>(&self, io: Io, peer: Peer, why: NoPlace)
+    fn reject<Io>(&self, io: Io, peer: Peer, why: NoPlace)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (told, turned_away) = match why {
-            NoPlace::Full => (&self.told_full, &self.turned_away),
-            NoPlace::ShareTaken => (&self.told_shares, &self.turned_away_by_share),
+        let (warning, rejections) = match why {
+            NoPlace::Full => (&self.full_warning, &self.rejections),
+            NoPlace::ShareTaken => (&self.share_warning, &self.share_rejections),
         };
-        if let Some(others) = told.count() {
+        if let Some(others) = warning.count() {
             match why {
                 NoPlace::Full => {
                     tracing::warn!(%peer.address, others, "all connections are in use: connection refused");
@@ -266,19 +267,19 @@ impl ConnectionAcceptor {
                 ),
             }
         }
-        if !self.threshold.is_open() {
-            return; // it could not read what it is told
+        if !self.policy.is_open() {
+            return; // it could not read the answer
         }
-        if let Ok(permit) = Arc::clone(turned_away).try_acquire_owned() {
+        if let Ok(permit) = Arc::clone(rejections).try_acquire_owned() {
             tokio::spawn(async move {
-                turn_away(io).await;
+                reject(io).await;
                 drop(permit);
             });
         }
     }
 
-    /// A connection that broke before it was accepted is nothing. Anything else,
-    /// such as running out of descriptors, would fail again at once.
+    /// A connection that broke before it was accepted is ignored. After any other error,
+    /// such as too many open files, `accept` would fail again at once.
     async fn recover(&self, error: &io::Error) {
         match error.kind() {
             io::ErrorKind::ConnectionAborted
@@ -287,29 +288,29 @@ impl ConnectionAcceptor {
             | io::ErrorKind::InvalidInput => tracing::debug!(%error, "a connection broke early"),
             _ => {
                 tracing::error!(%error, "cannot accept connections");
-                self.crowd.make_room();
+                self.connections.make_room();
                 sleep(PAUSE).await;
             }
         }
     }
 
     async fn drain(&self) -> DrainOutcome {
-        self.crowd.give_all(ConnectionOrder::Drain);
-        if timeout(self.limits.drain_timeout, self.crowd.emptied())
+        self.connections.give_all(ConnectionOrder::Drain);
+        if timeout(self.limits.drain_timeout, self.connections.emptied())
             .await
             .is_ok()
         {
             return DrainOutcome { cut: 0 };
         }
-        let cut = self.crowd.give_all(ConnectionOrder::Cut);
-        let _ = timeout(LAST_WORDS, self.crowd.emptied()).await;
+        let cut = self.connections.give_all(ConnectionOrder::Cut);
+        let _ = timeout(LAST_WORDS, self.connections.emptied()).await;
         DrainOutcome { cut }
     }
 }
 
 impl Drop for ConnectionAcceptor {
     fn drop(&mut self) {
-        self.crowd.give_all(ConnectionOrder::Cut);
+        self.connections.give_all(ConnectionOrder::Cut);
     }
 }
 

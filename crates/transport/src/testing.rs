@@ -64,15 +64,15 @@ impl House {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let threshold = HandshakePolicy {
+        let policy = HandshakePolicy {
             http2: true,
             ..HandshakePolicy::default()
         };
-        Self::behind(threshold, limits, answer)
+        Self::behind(policy, limits, answer)
     }
 
     pub(crate) fn behind<F, Fut, B>(
-        threshold: HandshakePolicy,
+        policy: HandshakePolicy,
         limits: ListenerLimits,
         answer: F,
     ) -> Self
@@ -82,11 +82,11 @@ impl House {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Self::start_reporting(threshold, limits, answer).0
+        Self::start_reporting(policy, limits, answer).0
     }
 
     pub(crate) fn start_reporting<F, Fut, B>(
-        threshold: HandshakePolicy,
+        policy: HandshakePolicy,
         limits: ListenerLimits,
         answer: F,
     ) -> (Self, Told)
@@ -105,7 +105,7 @@ impl House {
         let on_refusal = Some(told.listener());
         let served = serve_on(
             Street(accepted),
-            threshold,
+            policy,
             limits,
             answer,
             on_refusal,

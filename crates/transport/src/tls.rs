@@ -24,7 +24,7 @@ pub use self::fault::TlsFault;
 pub use self::validity::not_after;
 use crate::FileStamp;
 
-/// RFC 7301, section 6 and RFC 9113, section 3.2.
+/// RFC 7301 section 6 and RFC 9113 section 3.2.
 pub(crate) const HTTP_2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
 

@@ -1,4 +1,4 @@
-//! A connection that has switched to another protocol (RFC 9110, section 7.8). The
+//! A connection that has switched to another protocol (RFC 9110 section 7.8). The
 //! service owns it from then on. It still counts as a connection of the listener, and it
 //! ends when it has been idle for too long or when the listener has drained.
 
@@ -108,15 +108,15 @@ impl UpgradeTunnel {
 
 /// Keeps the place of a tunnel until the service lets go of it, which it is
 /// made to when nothing flows for as long as `idle`.
-pub(crate) async fn keep(tunnel: Arc<UpgradeTunnel>, link: Arc<ConnectionState>, idle: Duration) {
+pub(crate) async fn keep(tunnel: Arc<UpgradeTunnel>, state: Arc<ConnectionState>, idle: Duration) {
     let mut deadline = ConnectionDeadline::at(tunnel.idle_from() + idle);
     poll_fn(|context| {
-        link.listen(context.waker());
+        state.listen(context.waker());
         loop {
             if tunnel.gone() {
                 return Poll::Ready(());
             }
-            if link.order() == ConnectionOrder::Cut {
+            if state.order() == ConnectionOrder::Cut {
                 tunnel.cut();
                 return Poll::Ready(());
             }

@@ -57,7 +57,7 @@ where
 /// Keeps the deadline of the phase that the connection is in.
 pub(crate) struct PhaseWatch {
     limits: Arc<ListenerLimits>,
-    link: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
     seen: ConnectionView,
     deadline: ConnectionDeadline,
     finishing: bool,
@@ -80,14 +80,14 @@ impl PhaseWatch {
     pub(crate) fn new(
         deadline: Instant,
         limits: Arc<ListenerLimits>,
-        link: Arc<ConnectionState>,
+        state: Arc<ConnectionState>,
     ) -> Self {
         Self {
-            seen: link.view(),
+            seen: state.view(),
             deadline: ConnectionDeadline::at(deadline),
             finishing: false,
             limits,
-            link,
+            state,
         }
     }
 
@@ -97,7 +97,7 @@ impl PhaseWatch {
         context: &mut Context<'_>,
         mut connection: Pin<&mut C>,
     ) -> Poll<ConnectionEnd> {
-        self.link.listen(context.waker());
+        self.state.listen(context.waker());
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(context) {
                 return Poll::Ready(
@@ -117,7 +117,7 @@ impl PhaseWatch {
                     });
                 }
                 NextWake::Displace => {
-                    self.link.give_up(TransportRefusal::Displaced);
+                    self.state.give_up(TransportRefusal::Displaced);
                     let _ = connection.as_mut().poll(context);
                     return Poll::Ready(ConnectionEnd::Cut);
                 }
@@ -137,7 +137,7 @@ impl PhaseWatch {
     }
 
     fn obey(&mut self) -> Option<NextWake> {
-        match self.link.order() {
+        match self.state.order() {
             ConnectionOrder::None => None,
             ConnectionOrder::Cut => Some(NextWake::Cut),
             ConnectionOrder::Drain if self.finishing => None,
@@ -145,19 +145,19 @@ impl PhaseWatch {
                 self.finishing = true;
                 Some(NextWake::Finish)
             }
-            ConnectionOrder::Shed if self.link.sheddable() => Some(NextWake::Close),
-            ConnectionOrder::Displace if self.link.half_sent().rate().is_some() => {
+            ConnectionOrder::Shed if self.state.sheddable() => Some(NextWake::Close),
+            ConnectionOrder::Displace if self.state.half_sent().rate().is_some() => {
                 Some(NextWake::Displace)
             }
             order @ (ConnectionOrder::Shed | ConnectionOrder::Displace) => {
-                self.link.decline(order);
+                self.state.decline(order);
                 None
             }
         }
     }
 
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let view = self.link.view();
+        let view = self.state.view();
         if view != self.seen {
             self.seen = view;
             let limit = self.limit();
@@ -186,12 +186,12 @@ impl PhaseWatch {
         self.deadline.set(None);
         match self.seen.phase {
             ConnectionPhase::Waiting if self.seen.head_begun => {
-                self.link.refuse(TransportRefusal::HeadTooSlow, None);
+                self.state.refuse(TransportRefusal::HeadTooSlow, None);
                 NextWake::Poll
             }
             ConnectionPhase::Waiting => NextWake::Close,
             ConnectionPhase::Running | ConnectionPhase::Answering | ConnectionPhase::Tunnel => {
-                self.link.give_up(TransportRefusal::Overdue);
+                self.state.give_up(TransportRefusal::Overdue);
                 NextWake::Poll
             }
             ConnectionPhase::Closing => NextWake::Cut,

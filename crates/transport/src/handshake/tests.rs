@@ -25,11 +25,11 @@ fn secured_house() -> (House, ClientConfig) {
     let directory = tempdir().unwrap();
     let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
-    let threshold = HandshakePolicy {
+    let policy = HandshakePolicy {
         tls: Some(tls.offering(false)),
         ..HandshakePolicy::default()
     };
-    let house = House::behind(threshold, limits(), hello);
+    let house = House::behind(policy, limits(), hello);
     (house, pair.client(ALL_VERSIONS))
 }
 
@@ -42,11 +42,11 @@ async fn both_versions_are_spoken_and_the_service_is_told() {
     let directory = tempdir().unwrap();
     let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
-    let threshold = HandshakePolicy {
+    let policy = HandshakePolicy {
         tls: Some(tls.offering(false)),
         ..HandshakePolicy::default()
     };
-    let house = House::behind(threshold, limits(), |_, peer: Peer| async move {
+    let house = House::behind(policy, limits(), |_, peer: Peer| async move {
         text(&peer.tls.to_string())
     });
     for version in ALL_VERSIONS {
@@ -72,14 +72,14 @@ async fn http_2_is_agreed_upon_where_it_is_served() {
     let directory = tempdir().unwrap();
     let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
-    let threshold = HandshakePolicy {
+    let policy = HandshakePolicy {
         tls: Some(tls.offering(true)),
         ..HandshakePolicy::default()
     };
     let who = |request: crate::Request, peer: Peer| async move {
         text(&format!("{:?} {}", request.version(), peer.tls))
     };
-    let house = House::behind(threshold, limits(), who);
+    let house = House::behind(policy, limits(), who);
     let mut config = pair.client(ALL_VERSIONS);
     assert_eq!(
         secured(&house, &config).await.get().await.body,
@@ -171,13 +171,13 @@ async fn an_answer_that_is_not_taken_is_cut_under_tls_too() {
     let directory = tempdir().unwrap();
     let pair = MadeCertificate::make(directory.path(), "server", 1);
     let tls = ListenerTls::load(&pair.certificate, &pair.key).unwrap();
-    let threshold = HandshakePolicy {
+    let policy = HandshakePolicy {
         tls: Some(tls.offering(false)),
         ..HandshakePolicy::default()
     };
     // It fits into what TLS holds back, and not into the stream below.
     let answer = |_, _| async { text(&"x".repeat(100_000)) };
-    let house = House::behind(threshold, limits(), answer);
+    let house = House::behind(policy, limits(), answer);
     let mut client = secured(&house, &pair.client(ALL_VERSIONS)).await;
     client.send(GET).await;
     let began = Instant::now();
@@ -196,7 +196,7 @@ const FROM_192_0_2_1: &[u8] =
 /// A house that says who asks, where the peers in `trusted` are proxies;
 /// and what was refused at its door.
 fn proxied_house(trusted: &str, tls: Option<&ListenerTls>) -> (House, Told) {
-    let threshold = HandshakePolicy {
+    let policy = HandshakePolicy {
         proxies: Some(Arc::new([trusted.parse().unwrap()])),
         tls: tls.map(|tls| tls.offering(false)),
         http2: false,
@@ -205,7 +205,7 @@ fn proxied_house(trusted: &str, tls: Option<&ListenerTls>) -> (House, Told) {
     let who = |_, peer: Peer| async move {
         text(&format!("{} via {:?} {}", peer.address, peer.via, peer.tls))
     };
-    House::start_reporting(threshold, limits(), who)
+    House::start_reporting(policy, limits(), who)
 }
 
 #[tokio::test(start_paused = true)]

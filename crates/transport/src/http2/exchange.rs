@@ -40,8 +40,8 @@ where
     /// hyper calls the service and hands over the rest of the exchange right
     /// after, so the newest request is the one that this is about.
     fn execute(&self, future: Fut) {
-        if let Some((link, head)) = self.streams.take_newest() {
-            let course = ExchangeCourse::new(link, head, Arc::clone(&self.streams), &self.limits);
+        if let Some((state, head)) = self.streams.take_newest() {
+            let course = ExchangeCourse::new(state, head, Arc::clone(&self.streams), &self.limits);
             tokio::spawn(TimedExchange { future, course });
         }
     }
@@ -80,7 +80,7 @@ impl<Fut: Future<Output = ()>> Future for TimedExchange<Fut> {
 
 /// How far an exchange has come, and how long it may stay there.
 struct ExchangeCourse {
-    link: Arc<ConnectionState>,
+    state: Arc<ConnectionState>,
     head: usize,
     streams: Arc<OpenStreams>,
     /// Until the service has answered.
@@ -95,7 +95,7 @@ struct ExchangeCourse {
 
 impl ExchangeCourse {
     fn new(
-        link: Arc<ConnectionState>,
+        state: Arc<ConnectionState>,
         head: usize,
         streams: Arc<OpenStreams>,
         limits: &ListenerLimits,
@@ -106,7 +106,7 @@ impl ExchangeCourse {
             given: 0,
             waits: streams.open_requests() > 1,
             taken: 0,
-            link,
+            state,
             head,
             streams,
         }
@@ -118,7 +118,7 @@ impl ExchangeCourse {
         if !self.waits {
             return Poll::Ready(());
         }
-        let buffers = self.link.buffers();
+        let buffers = self.state.buffers();
         ready!(buffers.poll_room(BufferKind::Running, context));
         buffers.add(BufferKind::Running, EXCHANGE);
         (self.waits, self.taken) = (false, EXCHANGE);
@@ -127,7 +127,7 @@ impl ExchangeCourse {
 
     /// Notes what hyper has taken of the answer.
     fn settle(&mut self) {
-        let given = self.link.given();
+        let given = self.state.given();
         let more = given - self.given;
         if more > 0 {
             self.given = given;
@@ -138,17 +138,17 @@ impl ExchangeCourse {
     /// Ready when something is late: true if the peer is, and the exchange is
     /// over; false if the service is, and will be answered for.
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        match self.link.phase() {
+        match self.state.phase() {
             ConnectionPhase::Running => {
                 let Some(alarm) = &mut self.alarm else {
                     return Poll::Pending;
                 };
                 ready!(alarm.as_mut().poll(context));
                 self.alarm = None;
-                self.link.give_up(TransportRefusal::Overdue);
+                self.state.give_up(TransportRefusal::Overdue);
                 Poll::Ready(false)
             }
-            ConnectionPhase::Answering if self.link.held_back() => {
+            ConnectionPhase::Answering if self.state.held_back() => {
                 self.answer.poll_too_slow(context).map(|()| true)
             }
             _ => {
@@ -163,11 +163,11 @@ impl ExchangeCourse {
 impl Drop for ExchangeCourse {
     fn drop(&mut self) {
         if self.taken > 0 {
-            self.link
+            self.state
                 .buffers()
                 .subtract(BufferKind::Running, self.taken);
         }
-        let answered = self.link.phase() != ConnectionPhase::Running;
+        let answered = self.state.phase() != ConnectionPhase::Running;
         self.streams.close(self.head, answered);
     }
 }

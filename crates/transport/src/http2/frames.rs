@@ -1,7 +1,7 @@
-//! Follows the frames that a peer sends (RFC 9113, section 4.1), to count the bytes of
+//! Follows the frames that a peer sends (RFC 9113 section 4.1), to count the bytes of
 //! request bodies that arrive.
 
-/// What a client says first (RFC 9113, section 3.4).
+/// What a client says first (RFC 9113 section 3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The header of a frame, and the kind of one that carries a part of a body.

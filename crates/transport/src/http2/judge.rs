@@ -1,4 +1,4 @@
-//! Strict checks of a request head (RFC 9113, section 8.3), and its translation into
+//! Strict checks of a request head (RFC 9113 section 8.3), and its translation into
 //! the form that it would have had over HTTP/1.1.
 //!
 //! h2 has already checked field names, connection-specific fields, pseudo-header fields,
@@ -35,7 +35,7 @@ pub(crate) fn judge<B>(
     Ok(request)
 }
 
-/// The size of a head (RFC 9113, section 6.5.2), about.
+/// The size of a head (RFC 9113 section 6.5.2), about.
 pub(crate) fn size<B>(request: &Request<B>) -> usize {
     let target = request.uri().path_and_query();
     let target = target.map_or(0, |it| it.as_str().len());
@@ -56,7 +56,7 @@ fn origin_form<B>(request: &Request<B>, limits: &ListenerLimits) -> Result<Uri, 
     match target.as_str().as_bytes() {
         b"*" if request.method() == Method::OPTIONS => Err(TransportRefusal::ServerTarget),
         path @ [b'/', ..] if is_path_and_query(path) => {
-            // RFC 9113, section 8.3.1: "This pseudo-header field MUST NOT be empty for "http" or
+            // RFC 9113 section 8.3.1: "This pseudo-header field MUST NOT be empty for "http" or
             // "https" URIs". Nothing is left of a path that begins with `#`, and h2 lets a request
             // without `:path` pass that names its host in a field: either shows as `/`
             // in one place and as an empty path in another.
@@ -73,7 +73,7 @@ fn is_http(scheme: &str) -> bool {
 }
 
 /// `:authority`, or `Host` where there is none; never two that differ.
-// RFC 9113, section 8.3.1: "The recipient of an HTTP/2 request MUST NOT use the Host header
+// RFC 9113 section 8.3.1: "The recipient of an HTTP/2 request MUST NOT use the Host header
 // field to determine the target URI if ":authority" is present."
 fn host<B>(request: &Request<B>) -> Result<HeaderValue, TransportRefusal> {
     let mut fields = request.headers().get_all(HOST).iter();
@@ -101,7 +101,7 @@ fn check_fields(fields: &HeaderMap, limits: &ListenerLimits) -> Result<(), Trans
     if count > limits.max_headers {
         return Err(TransportRefusal::TooManyFields);
     }
-    // RFC 9113, section 8.2.1: "A field value MUST NOT start or end with an ASCII whitespace
+    // RFC 9113 section 8.2.1: "A field value MUST NOT start or end with an ASCII whitespace
     // character (ASCII SP or HTAB, 0x20 or 0x09)."
     let padded = |value: &HeaderValue| value.as_bytes().trim_ascii() != value.as_bytes();
     if fields.values().any(padded) {
@@ -126,7 +126,7 @@ fn check_length(fields: &HeaderMap) -> Result<(), TransportRefusal> {
 }
 
 /// Crumbs are one field again before anybody else sees them.
-// RFC 9113, section 8.2.3: "If there are multiple Cookie header fields after decompression,
+// RFC 9113 section 8.2.3: "If there are multiple Cookie header fields after decompression,
 // these MUST be concatenated into a single octet string using the two-octet delimiter of
 // 0x3b, 0x20 (the ASCII string "; ") before being passed into a non-HTTP/2 context".
 fn join_cookies(fields: &mut HeaderMap) -> Result<(), TransportRefusal> {

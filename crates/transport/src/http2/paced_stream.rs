@@ -38,7 +38,7 @@ impl<Io> PacedStream<Io> {
         context: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        self.streams.link().set_blocked(written.is_pending());
+        self.streams.state().set_blocked(written.is_pending());
         match &written {
             Poll::Ready(Ok(size)) => {
                 self.pace.moved(*size);
@@ -61,7 +61,7 @@ impl<Io: AsyncRead + Unpin> AsyncRead for PacedStream<Io> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let buffers = this.streams.link().buffers();
+        let buffers = this.streams.state().buffers();
         ready!(buffers.poll_room(BufferKind::Unread, context));
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(context, buffer))?;

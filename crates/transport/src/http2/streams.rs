@@ -9,13 +9,13 @@ use crate::buffers::BufferKind;
 use crate::connection_state::{ConnectionPhase, ConnectionState};
 use crate::{ListenerLimits, Peer};
 
-/// So much of an answer as fits into one frame.
+/// As much of an answer as fits into one frame.
 const PIECE: usize = 16 * 1024;
 
 pub(super) struct OpenStreams {
-    /// That of the connection.
-    link: Arc<ConnectionState>,
-    state: Mutex<StreamState>,
+    /// The state of the whole connection.
+    state: Arc<ConnectionState>,
+    streams: Mutex<StreamState>,
     written: AtomicUsize,
 }
 
@@ -24,47 +24,47 @@ struct StreamState {
     open: usize,
     /// The heads of the open ones, in bytes as they count against the limit.
     heads: usize,
-    /// The request that was opened last, with its head, until its task is there.
+    /// The newest request, with the size of its head, until its task takes it.
     newest: Option<(Arc<ConnectionState>, usize)>,
-    /// By how many more requests were given up by the peer than answered.
+    /// How many more requests the peer gave up than were answered.
     forsaken: usize,
 }
 
 impl OpenStreams {
-    pub(super) fn new(link: Arc<ConnectionState>) -> Self {
+    pub(super) fn new(state: Arc<ConnectionState>) -> Self {
         Self {
-            link,
-            state: Mutex::default(),
+            state,
+            streams: Mutex::default(),
             written: AtomicUsize::new(0),
         }
     }
 
-    pub(super) fn link(&self) -> &Arc<ConnectionState> {
-        &self.link
+    pub(super) fn state(&self) -> &Arc<ConnectionState> {
+        &self.state
     }
 
-    /// A request has come, with a head of so many bytes; what it has a link for.
+    /// Registers a request that arrived with a head of `head` bytes, and returns its state.
     pub(super) fn open(&self, peer: Peer, head: usize) -> Arc<ConnectionState> {
-        let link = Arc::new(self.link.branch(peer, PIECE));
-        let mut state = self.lock();
-        state.open += 1;
-        if state.open > 1 {
-            self.link.crowding().add();
+        let state = Arc::new(self.state.branch(peer, PIECE));
+        let mut streams = self.lock();
+        streams.open += 1;
+        if streams.open > 1 {
+            self.state.busy_requests().add();
         }
-        self.link.half_sent().set_running(state.open);
-        state.heads += head;
-        state.newest = Some((Arc::clone(&link), head));
-        self.link.pass();
-        self.link.enter(ConnectionPhase::Running);
-        link
+        self.state.half_sent().set_running(streams.open);
+        streams.heads += head;
+        streams.newest = Some((Arc::clone(&state), head));
+        self.state.pass();
+        self.state.enter(ConnectionPhase::Running);
+        state
     }
 
     /// Whether this connection has more than one request while more run than may
     /// beyond the first of each connection: on the listener, or of one address.
-    pub(super) fn crowd(&self, limits: &ListenerLimits) -> bool {
+    pub(super) fn exceeds_limit(&self, limits: &ListenerLimits) -> bool {
         let share = limits.max_connections_per_address;
-        let crowding = self.link.crowding();
-        crowding.exceeds(limits.max_connections, share) && self.lock().open > 1
+        let busy_requests = self.state.busy_requests();
+        busy_requests.exceeds(limits.max_connections, share) && self.lock().open > 1
     }
 
     pub(super) fn open_requests(&self) -> usize {
@@ -82,27 +82,27 @@ impl OpenStreams {
 
     /// A request is over. `answered` unless the peer gave it up before.
     pub(super) fn close(&self, head: usize, answered: bool) {
-        let mut state = self.lock();
-        if state.open > 1 {
-            self.link.crowding().subtract(1);
+        let mut streams = self.lock();
+        if streams.open > 1 {
+            self.state.busy_requests().subtract(1);
         }
-        state.open = state.open.saturating_sub(1);
-        self.link.half_sent().set_running(state.open);
-        state.heads = state.heads.saturating_sub(head);
-        state.forsaken = match answered {
-            true => state.forsaken.saturating_sub(1),
-            false => state.forsaken + 1,
+        streams.open = streams.open.saturating_sub(1);
+        self.state.half_sent().set_running(streams.open);
+        streams.heads = streams.heads.saturating_sub(head);
+        streams.forsaken = match answered {
+            true => streams.forsaken.saturating_sub(1),
+            false => streams.forsaken + 1,
         };
-        if state.open == 0 {
+        if streams.open == 0 {
             self.forget_unread();
-            self.link.enter(ConnectionPhase::Waiting);
+            self.state.enter(ConnectionPhase::Waiting);
         }
-        drop(state);
-        self.link.wake();
+        drop(streams);
+        self.state.wake();
     }
 
-    /// All that has come was looked at: with no request open, what came of bodies is
-    /// of none, and h2 has thrown it away.
+    /// Everything received so far was processed. If no request is open, the bytes of bodies
+    /// belong to none, and h2 has discarded them.
     pub(super) fn settle(&self) {
         if self.lock().open == 0 {
             self.forget_unread();
@@ -110,7 +110,7 @@ impl OpenStreams {
     }
 
     fn forget_unread(&self) {
-        let buffers = self.link.buffers();
+        let buffers = self.state.buffers();
         buffers.subtract(BufferKind::Unread, usize::MAX);
     }
 
@@ -118,7 +118,7 @@ impl OpenStreams {
         self.lock().forsaken
     }
 
-    /// The socket took so many bytes.
+    /// Counts bytes that were written to the socket.
     pub(super) fn count_written(&self, bytes: usize) {
         self.written.fetch_add(bytes, Relaxed);
     }
@@ -128,15 +128,15 @@ impl OpenStreams {
     }
 
     fn lock(&self) -> MutexGuard<'_, StreamState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for OpenStreams {
-    /// What the connection's end left open crowds nobody any more.
+    /// Requests that the end of the connection left open no longer count.
     fn drop(&mut self) {
         let left = self.lock().open.saturating_sub(1);
-        self.link.crowding().subtract(left);
+        self.state.busy_requests().subtract(left);
     }
 }
 
@@ -148,15 +148,15 @@ mod tests {
 
     #[test]
     fn each_request_but_the_first_crowds_the_house_until_it_is_over() {
-        let crowding = Arc::new(AtomicUsize::new(0));
-        let crowd = || crowding.load(Relaxed);
+        let busy_requests = Arc::new(AtomicUsize::new(0));
+        let running = || busy_requests.load(Relaxed);
         let buffers = Arc::new(BufferAccount::new(1000));
         let address = "127.0.0.1:1".parse().unwrap();
         let peer = Peer::new(address, address);
         let connection = || {
             OpenStreams::new(Arc::new(ConnectionState::new(
                 None,
-                BusyRequests::new(Arc::clone(&crowding)),
+                BusyRequests::new(Arc::clone(&busy_requests)),
                 Arc::new(buffers.connection()),
             )))
         };
@@ -165,18 +165,22 @@ mod tests {
             one.open(peer, 10);
         }
         other.open(peer, 10);
-        assert_eq!(crowd(), 2);
+        assert_eq!(running(), 2);
         let most = |max_connections| ListenerLimits {
             max_connections,
             ..ListenerLimits::default()
         };
-        assert!(one.crowd(&most(1)) && !one.crowd(&most(2)) && !other.crowd(&most(1)));
+        assert!(
+            one.exceeds_limit(&most(1))
+                && !one.exceeds_limit(&most(2))
+                && !other.exceeds_limit(&most(1))
+        );
         one.close(10, true);
-        assert_eq!(crowd(), 1);
+        assert_eq!(running(), 1);
         drop(one);
-        assert_eq!(crowd(), 0, "the connection ended with two requests open");
+        assert_eq!(running(), 0, "the connection ended with two requests open");
         other.close(10, true);
         drop(other);
-        assert_eq!(crowd(), 0);
+        assert_eq!(running(), 0);
     }
 }

@@ -37,7 +37,7 @@ impl Http2Watch {
         streams: Arc<OpenStreams>,
     ) -> Self {
         Self {
-            seen: streams.link().view(),
+            seen: streams.state().view(),
             deadline: ConnectionDeadline::at(deadline),
             finish_by: None,
             written: 0,
@@ -51,7 +51,7 @@ impl Http2Watch {
         context: &mut Context<'_>,
         mut connection: Pin<&mut C>,
     ) -> Poll<ConnectionEnd> {
-        self.streams.link().listen(context.waker());
+        self.streams.state().listen(context.waker());
         loop {
             if let Poll::Ready(result) = connection.as_mut().poll(context) {
                 return Poll::Ready(
@@ -90,22 +90,22 @@ impl Http2Watch {
 
     fn has_moved(&self) -> bool {
         let writing = self.finish_by.is_some() && self.written != self.streams.written();
-        writing || self.streams.link().view() != self.seen
+        writing || self.streams.state().view() != self.seen
     }
 
     fn obey(&mut self) -> Option<NextDeadline> {
-        let link = self.streams.link();
-        match link.order() {
+        let state = self.streams.state();
+        match state.order() {
             ConnectionOrder::Cut => Some(NextDeadline::Cut),
-            ConnectionOrder::Displace if link.half_sent().rate().is_some() => {
+            ConnectionOrder::Displace if state.half_sent().rate().is_some() => {
                 Some(NextDeadline::Cut)
             }
             order @ ConnectionOrder::Displace => {
-                link.decline(order);
+                state.decline(order);
                 None
             }
-            order @ ConnectionOrder::Shed if !link.sheddable() => {
-                link.decline(order);
+            order @ ConnectionOrder::Shed if !state.sheddable() => {
+                state.decline(order);
                 None
             }
             ConnectionOrder::None => None,
@@ -116,7 +116,7 @@ impl Http2Watch {
 
     /// Sets the deadline of what is seen now.
     fn look(&mut self) {
-        self.seen = self.streams.link().view();
+        self.seen = self.streams.state().view();
         self.written = self.streams.written();
         let limit = match self.seen.phase {
             ConnectionPhase::Waiting if self.seen.blocked => None,

@@ -41,11 +41,11 @@ impl Issues {
 }
 
 fn house(tls: &ListenerTls) -> House {
-    let threshold = HandshakePolicy {
+    let policy = HandshakePolicy {
         tls: Some(tls.offering(false)),
         ..HandshakePolicy::default()
     };
-    House::behind(threshold, ListenerLimits::default(), hello)
+    House::behind(policy, ListenerLimits::default(), hello)
 }
 
 /// Whether a new connection is shown the certificate of `pair`.

@@ -1,4 +1,4 @@
-//! When a certificate expires (RFC 5280, section 4.1.2.5). Parses only as much of the DER
+//! When a certificate expires (RFC 5280 section 4.1.2.5). Parses only as much of the DER
 //! as that needs, and checks nothing that a client must check.
 
 use std::time::SystemTime;

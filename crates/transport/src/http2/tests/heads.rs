@@ -58,11 +58,11 @@ async fn become_of(fields: &[u8], data: Option<&str>) -> String {
         max_headers: 20,
         ..ListenerLimits::default()
     };
-    let threshold = HandshakePolicy {
+    let policy = HandshakePolicy {
         http2: true,
         ..HandshakePolicy::default()
     };
-    let (house, told) = House::start_reporting(threshold, limits, read);
+    let (house, told) = House::start_reporting(policy, limits, read);
     let mut raw = Raw::connect(&house).await;
     let end = if data.is_none() { END_STREAM } else { 0 };
     raw.send(&frame(HEADERS, END_HEADERS | end, 1, fields))

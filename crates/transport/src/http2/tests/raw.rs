@@ -1,5 +1,5 @@
-//! A client that says what no library would: frames by hand (RFC 9113, section
-//! 4.1), fields without compression (RFC 7541, section 6.2.2).
+//! A client that says what no library would: frames by hand (RFC 9113 section
+//! 4.1), fields without compression (RFC 7541 section 6.2.2).
 
 use std::collections::HashMap;
 
@@ -147,7 +147,7 @@ pub(crate) fn field(name: &[u8], value: &[u8]) -> Vec<u8> {
     field
 }
 
-/// RFC 7541, section 5.1, with a prefix of seven bits.
+/// RFC 7541 section 5.1, with a prefix of seven bits.
 fn length(length: usize) -> Vec<u8> {
     if length < 127 {
         return vec![length as u8];
