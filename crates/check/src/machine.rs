@@ -167,7 +167,7 @@ fn lifetime(profile: &Profile, status: &SessionStatus) -> Option<CheckFinding> {
     if let Some(promised) = profile.dialect.stated_lives_of(profile.variant).access {
         let promised = span_text(promised);
         said.push_str(&format!(
-            "; the dialect speaks of {promised}, and the reply counts"
+            "; the dialect states {promised}, but the reply counts"
         ));
     }
     Some(CheckFinding::new("kept token", CheckVerdict::Good, said))

@@ -358,8 +358,8 @@ where
     Some(())
 }
 
-/// Whether an answer in the open, or none, is one of a server that speaks TLS. A 400
-/// need not say so, as where HEAD is asked.
+/// Whether an answer in plaintext, or a missing one, is that of a server that speaks TLS. A
+/// 400 need not say so, for example to HEAD.
 async fn speaks_tls(
     target: &VendorTarget<'_>,
     uri: &Uri,
@@ -387,7 +387,7 @@ where
     let (mut sender, connection) = handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    // What ends the connection early is told to who waits for the answer.
+    // If the connection ends early, the request that waits for the answer fails with the error.
     tokio::spawn(async { drop(connection.await) });
     let request = Request::builder()
         .method(target.harmless())

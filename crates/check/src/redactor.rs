@@ -59,11 +59,11 @@ const HARMLESS: [&str; 19] = [
     "x-request-id",
 ];
 
-/// Replaces secrets, those that it knows and those that look like one.
+/// Replaces secrets: those that it knows, and texts that look like one.
 #[derive(Default)]
 pub struct Redactor {
     known: Vec<String>,
-    /// What looks like a secret and is none.
+    /// A text that looks like a secret but is not one.
     public: String,
 }
 
@@ -210,7 +210,7 @@ fn next_literal(text: &str) -> Option<(&str, &str, &str)> {
     Some((text.get(..begin)?, text.get(begin..end)?, text.get(end..)?))
 }
 
-/// The text that a literal stands for; of one that is none, what is there.
+/// The text that a literal stands for; the raw text if it is not a valid literal.
 fn unquoted(literal: &str) -> String {
     serde_json::from_str(literal).unwrap_or_else(|_| literal.trim_matches('"').to_owned())
 }

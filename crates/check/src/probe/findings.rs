@@ -82,20 +82,19 @@ fn lives(lived: &MeasuredLifetimes) -> String {
     }
 }
 
-/// The vendor's word is the reply; the dialect's preset is only what its
-/// documents say.
+/// The reply counts; the dialect's preset is only what the vendor's documents say.
 fn lifetime(login: &MeasuredLifetimes, stated: PresetLifetimes) -> CheckFinding {
     let mut said = format!("access tokens live {}", lives(login));
     if login.access.is_zero() {
-        let said = said + ": they are dead on arrival";
+        let said = said + ": they have already expired when they arrive";
         let check = CheckFinding::new("lifetime", CheckVerdict::Bad, said);
-        return check.with_help("look at the clocks");
+        return check.with_help("check both clocks");
     }
     let is_far =
         |promised: &Duration| login.access.abs_diff(*promised).as_secs() * 20 > promised.as_secs();
     if let Some(promised) = stated.access.filter(is_far) {
         said.push_str(&format!(
-            ", where the dialect speaks of {}; the reply counts",
+            ", although the dialect states {}; the reply counts",
             span_text(promised)
         ));
     }
@@ -107,11 +106,11 @@ fn exp(login: &MeasuredLifetimes) -> Option<CheckFinding> {
     let (found, said) = match off {
         -1..=1 => (
             CheckVerdict::Good,
-            "the exp of the access token is what the reply tells".to_owned(),
+            "the exp of the access token agrees with the reply".to_owned(),
         ),
         later => (
             CheckVerdict::Doubtful,
-            format!("the exp of the access token is {later} s from what the reply tells"),
+            format!("the exp of the access token differs by {later} s from the reply"),
         ),
     };
     Some(CheckFinding::new("exp", found, said))
@@ -122,7 +121,7 @@ fn guarded(works: bool) -> CheckFinding {
         return CheckFinding::new(
             "guarded path",
             CheckVerdict::Good,
-            "it takes the access token",
+            "it accepts the access token",
         );
     }
     let said = "it refuses a fresh access token";
@@ -132,7 +131,7 @@ fn guarded(works: bool) -> CheckFinding {
 
 fn rotation(rotates: bool) -> CheckFinding {
     let said = if rotates {
-        "each refresh brings another refresh token"
+        "each refresh returns a new refresh token"
     } else {
         "the refresh token stays the same"
     };
@@ -143,7 +142,7 @@ fn reuse(reuse: Reuse, survives: Option<bool>, dialect: &Dialect) -> CheckFindin
     let retries = dialect.client_policy().lost_refresh == LostRefresh::Retry;
     let (mut found, mut said) = match reuse {
         Reuse::Same => (CheckVerdict::Good, "a used refresh token gets the same successor again: a lost reply costs nothing".to_owned()),
-        Reuse::Others => (CheckVerdict::Good, "a used refresh token still gets new tokens: a lost reply costs nothing, and a stolen token is not seen".to_owned()),
+        Reuse::Others => (CheckVerdict::Good, "a used refresh token still gets new tokens: a lost reply costs nothing, and a stolen token is not detected".to_owned()),
         Reuse::Refused(refusal) => (CheckVerdict::Good, format!("a used refresh token is refused ({refusal})")),
     };
     if survives == Some(false) {
@@ -152,19 +151,19 @@ fn reuse(reuse: Reuse, survives: Option<bool>, dialect: &Dialect) -> CheckFindin
     if matches!(reuse, Reuse::Refused(_)) && retries {
         found = CheckVerdict::Doubtful;
         said.push_str(
-            "; the dialect lets a client try a lost refresh again, which costs a login here",
+            "; the dialect has clients repeat a refresh whose reply was lost, which costs a login here",
         );
     }
     let help = (found == CheckVerdict::Doubtful)
-        .then_some("`lost_refresh = \"login\"` in the dialect would say so");
+        .then_some("set `lost_refresh = \"login\"` in the dialect");
     CheckFinding::new("reuse", found, said).with_help_of(help)
 }
 
 fn old_access(lives: bool) -> CheckFinding {
     let said = if lives {
-        "an access token lives on beside its successor"
+        "an access token stays valid after a refresh"
     } else {
-        "a refresh ends the access token before it: requests under way may be refused once"
+        "a refresh ends the previous access token: requests under way may be refused once"
     };
     CheckFinding::new("old access token", CheckVerdict::Good, said)
 }

@@ -78,7 +78,7 @@ fn not_recovered(events: &[StepEvent]) -> Option<String> {
         Some((call, answer)) => {
             let tries = answers(events).count();
             Some(format!(
-                "still not well after {}, call {call} ended with \"{answer}\"",
+                "no success after {}: call {call} ended with \"{answer}\"",
                 times(tries, "call")
             ))
         }
@@ -88,7 +88,7 @@ fn not_recovered(events: &[StepEvent]) -> Option<String> {
 
 fn done(events: &[StepEvent]) -> Option<String> {
     let (call, answer) = answers(events).find(|(_, answer)| answer.is_success())?;
-    Some(format!("call {call} is said to be done ({answer})"))
+    Some(format!("call {call} is reported as successful ({answer})"))
 }
 
 fn unclear(events: &[StepEvent]) -> Option<String> {

@@ -210,7 +210,9 @@ impl<'a> StepScene<'a> {
             ClockLeap::PastGrace => (GRACE, "the access token has ended"),
         };
         let seconds = span.as_secs();
-        self.incident(format!("the vendor's clock goes on by {seconds} s: {end}"));
+        self.incident(format!(
+            "the vendor's clock is moved forward by {seconds} s: {end}"
+        ));
         self.sandbox.advance(span);
     }
 

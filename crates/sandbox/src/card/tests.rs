@@ -96,7 +96,7 @@ fn each_demand_knows_what_satisfies_it_and_what_does_not() {
         (
             Recovers,
             "ok 200\nerror no",
-            Some("still not well after 2 calls, call 2 ended with \"error no\""),
+            Some("no success after 2 calls: call 2 ended with \"error no\""),
         ),
         (
             Recovers,
@@ -108,7 +108,7 @@ fn each_demand_knows_what_satisfies_it_and_what_does_not() {
         (
             AllFail,
             "error no\nok 200",
-            Some("call 2 is said to be done (ok 200)"),
+            Some("call 2 is reported as successful (ok 200)"),
         ),
         (
             AllFail,
@@ -246,7 +246,7 @@ FAIL  revoke               logs in again when the vendor has ended the session
         +1.000 s guard    200
         call 4: ok 200
         it printed: a line of its own
-skip  budget               takes a new token before the old one has made all its requests
+skip  budget               gets a new token before the old one's budget is spent
         no budget
 
 1 passed, 1 failed, 1 skipped";
@@ -304,7 +304,8 @@ fn a_secret_in_an_error_fails_the_step_and_the_card_does_not_repeat_it() {
 
 #[test]
 fn a_call_that_the_vendor_never_saw_is_not_taken_for_done() {
-    let expected = "4 said to be done, and the vendor did 1: `ok` passes on a status of the vendor";
+    let expected = "4 reported as successful, but the vendor answered 1 with success: `ok` must pass on a status \
+                    of the vendor";
     let told = "0 login 200\n0.01 guard 200\nok 200\nok 200\n-- later\nok 200\nok 200";
     let made_up = played("expiry", told, &[]);
     assert_eq!(made_up.verdict.reasons(), [expected]);

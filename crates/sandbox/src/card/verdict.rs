@@ -134,7 +134,8 @@ pub fn judge(step: &StoryStep, evidence: &StepEvidence) -> StepVerdict {
     StepVerdict::from_reasons(missed.chain(made_up(evidence)).collect(), evidence)
 }
 
-/// An adapter that says more than was done tells nothing of the client behind it.
+/// An adapter that reports more successes than the vendor saw proves nothing about the
+/// client behind it.
 fn made_up(evidence: &StepEvidence) -> Option<String> {
     let events = evidence.events();
     let told = answers(events).filter(|(_, it)| it.is_success()).count();
@@ -143,7 +144,7 @@ fn made_up(evidence: &StepEvidence) -> Option<String> {
         .filter(done)
         .count();
     (told > seen).then(|| {
-        format!("{told} said to be done, and the vendor did {seen}: `ok` passes on a status of the vendor")
+        format!("{told} reported as successful, but the vendor answered {seen} with success: `ok` must pass on a status of the vendor")
     })
 }
 

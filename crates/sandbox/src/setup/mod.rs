@@ -91,7 +91,7 @@ impl SandboxSetup {
         self
     }
 
-    /// With a clock that stands still, at the time of now, until it is moved.
+    /// With a clock that stays at the current time until it is moved.
     pub fn still(mut self) -> Self {
         self.clock = SetupStart::Still;
         self

@@ -165,7 +165,7 @@ impl SandboxVendor {
         (response, struck)
     }
 
-    /// The faults that strike an operation, at the time of now.
+    /// The faults that strike an operation at this moment.
     fn strike(&self, operation: TokenOperation, recorded: &mut RecordedRequest) -> ActiveFaults {
         let struck = ActiveFaults(self.armed.strike(operation));
         (recorded.at, recorded.operation) = (self.clock.now(), operation);

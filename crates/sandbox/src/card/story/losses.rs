@@ -33,7 +33,7 @@ pub(super) const LOSSES: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::AtLeast(TokenOperation::Refresh, 1),
-                "the token's end came near",
+                "the token was about to expire",
             ),
             after(
                 DemandCheck::Recovers,
@@ -43,7 +43,7 @@ pub(super) const LOSSES: &[StoryStep] = &[
             after(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
             after(
                 DemandCheck::Unhurried(TokenOperation::Refresh),
-                "a pause between tries lets the vendor come back",
+                "pauses between attempts let the vendor recover",
             ),
         ],
     },
@@ -61,11 +61,11 @@ pub(super) const LOSSES: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::AtLeast(TokenOperation::Refresh, 1),
-                "the token's end came near",
+                "the token was about to expire",
             ),
             after(
                 DemandCheck::NoSecondUse,
-                "this vendor ends a session whose refresh token comes twice; log in",
+                "this vendor ends a session whose refresh token is used twice; log in",
             ),
         ],
     },
@@ -87,7 +87,7 @@ pub(super) const LOSSES: &[StoryStep] = &[
             after(DemandCheck::Never(Reason::Reuse), REUSE),
             after(
                 DemandCheck::AtLeast(TokenOperation::Refresh, 3),
-                "the access token ended three times",
+                "the access token expired three times",
             ),
             after(DemandCheck::AtMost(TokenOperation::Login, 0), REFRESHES),
             after(DemandCheck::Recovers, CURE),
@@ -95,7 +95,7 @@ pub(super) const LOSSES: &[StoryStep] = &[
     },
     StoryStep {
         name: "refresh-expiry",
-        title: "logs in again when the refresh token has ended",
+        title: "logs in again when the refresh token has expired",
         needs: &[StepNeed::Refresh],
         stage: StepSetup::Usual,
         script: &[

@@ -41,11 +41,11 @@ const fn after(check: DemandCheck, because: &'static str) -> StepDemand {
 }
 
 const CURE: &str =
-    "a token that the vendor refuses with 401 is to be replaced, and the call made again";
+    "a token that the vendor refuses with 401 must be replaced, and the call repeated";
 const LIMITED: &str =
-    "vendors count logins and refreshes, and lock out or throttle who asks too often";
-const LOCKS: &str = "vendors lock an account after a few refused logins; the first refusal is to \
-                     be remembered and told to every caller, and tried again after a growing pause";
-const REFRESHES: &str = "a refresh does it, and logins are limited";
-const REUSE: &str = "the vendor takes a superseded refresh token for a stolen one and ends the \
-                     session; keep the refresh token of the newest reply";
+    "vendors count logins and refreshes, and throttle or lock out clients that send too many";
+const LOCKS: &str = "vendors lock an account after a few refused logins; remember the first refusal, \
+                     report it to every caller, and retry only after growing pauses";
+const REFRESHES: &str = "a refresh is enough, and logins are limited";
+const REUSE: &str = "the vendor treats a superseded refresh token as stolen and ends the session; \
+                     keep the refresh token of the newest reply";

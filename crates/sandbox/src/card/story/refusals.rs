@@ -29,7 +29,7 @@ const fn unavailable(operation: TokenOperation, times: u32) -> StepAction {
 const fn deny(operation: TokenOperation) -> StepAction {
     StepAction::Fault(
         VendorFault::forbid().on(operation).rate(1.0),
-        "the vendor does not let this address in any more",
+        "the vendor no longer allows this address",
     )
 }
 
@@ -48,7 +48,7 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::Waits(TokenOperation::Login, RETRY_AFTER),
-                "who asks sooner is throttled for longer",
+                "clients that retry sooner are throttled longer",
             ),
             after(DemandCheck::Recovers, "the vendor said when to come back"),
         ],
@@ -68,15 +68,16 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::AtLeast(TokenOperation::Refresh, 1),
-                "the token's end came near",
+                "the token was about to expire",
             ),
             after(
                 DemandCheck::Waits(TokenOperation::Refresh, RETRY_AFTER),
-                "who asks sooner is throttled for longer; the old token is good until its end",
+                "clients that retry sooner are throttled longer; the old token is valid until it \
+                 expires",
             ),
             after(
                 DemandCheck::AtMost(TokenOperation::Login, 0),
-                "the session lives; a login now asks for more where less was asked for",
+                "the session is alive; a login would add requests while the vendor is throttling",
             ),
             after(DemandCheck::Recovers, "the vendor said when to come back"),
         ],
@@ -96,22 +97,22 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::Waits(TokenOperation::Guard, RETRY_AFTER),
-                "who asks sooner is throttled for longer",
+                "clients that retry sooner are throttled longer",
             ),
             after(
                 DemandCheck::AtMost(TokenOperation::Login, 0),
-                "a 429 says nothing against the token",
+                "a 429 does not mean that the token is invalid",
             ),
             after(
                 DemandCheck::AtMost(TokenOperation::Refresh, 0),
-                "a 429 says nothing against the token",
+                "a 429 does not mean that the token is invalid",
             ),
             after(DemandCheck::Recovers, "the vendor said when to come back"),
         ],
     },
     StoryStep {
         name: "unavailable-login",
-        title: "tries a login again, with pauses, when the vendor answers 503",
+        title: "repeats a login, with pauses, when the vendor answers 503",
         needs: &[],
         stage: StepSetup::Usual,
         script: &[
@@ -121,14 +122,14 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::Unhurried(TokenOperation::Login),
-                "a pause between tries lets the vendor come back",
+                "pauses between attempts let the vendor recover",
             ),
-            after(DemandCheck::Recovers, "the vendor is back"),
+            after(DemandCheck::Recovers, "the vendor works again"),
         ],
     },
     StoryStep {
         name: "unavailable-refresh",
-        title: "tries a refresh again, with pauses, when the vendor answers 503",
+        title: "repeats a refresh, with pauses, when the vendor answers 503",
         needs: &[StepNeed::Refresh],
         stage: StepSetup::ShortLived,
         script: &[
@@ -141,14 +142,14 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::AtLeast(TokenOperation::Refresh, 1),
-                "the token's end came near",
+                "the token was about to expire",
             ),
             after(
                 DemandCheck::Unhurried(TokenOperation::Refresh),
-                "a pause between tries lets the vendor come back",
+                "pauses between attempts let the vendor recover",
             ),
             after(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
-            after(DemandCheck::Recovers, "the vendor is back"),
+            after(DemandCheck::Recovers, "the vendor works again"),
         ],
     },
     StoryStep {
@@ -164,13 +165,13 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::AtMost(TokenOperation::Login, 0),
-                "a 503 says nothing against the token",
+                "a 503 does not mean that the token is invalid",
             ),
             after(
                 DemandCheck::AtMost(TokenOperation::Refresh, 0),
-                "a 503 says nothing against the token",
+                "a 503 does not mean that the token is invalid",
             ),
-            after(DemandCheck::Recovers, "the vendor is back"),
+            after(DemandCheck::Recovers, "the vendor works again"),
         ],
     },
     StoryStep {
@@ -182,7 +183,7 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::AllFail,
-                "without a token no call can be made, and the caller has to learn it",
+                "without a token no call can be made, and the caller has to be told",
             ),
             after(DemandCheck::AtMost(TokenOperation::Login, 3), LOCKS),
         ],
@@ -202,13 +203,13 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         demands: &[
             after(
                 DemandCheck::AtMost(TokenOperation::Login, 0),
-                "a new token comes from the same address",
+                "a new token would be used from the same address",
             ),
             after(
                 DemandCheck::AtMost(TokenOperation::Refresh, 0),
-                "a new token comes from the same address",
+                "a new token would be used from the same address",
             ),
-            after(DemandCheck::Recovers, "the address is let in again"),
+            after(DemandCheck::Recovers, "the address is allowed again"),
         ],
     },
     StoryStep {
@@ -220,7 +221,7 @@ pub(super) const REFUSALS: &[StoryStep] = &[
         demands: &[
             whole(
                 DemandCheck::AllFail,
-                "without a token no call can be made, and the caller has to learn it",
+                "without a token no call can be made, and the caller has to be told",
             ),
             whole(DemandCheck::AtMost(TokenOperation::Login, 3), LOCKS),
         ],

@@ -14,8 +14,8 @@ const BEHIND: StepAction = StepAction::Fault(
     "the vendor's clock is ten minutes behind the client's",
 );
 
-const SKEWED: &str = "a token lives for as long as the reply says, counted by the vendor's clock as \
-                      the reply tells it; by the client's own it seems to have ended";
+const SKEWED: &str = "a token lives for as long as the reply says, counted by the vendor's clock, \
+                      which the reply states; by the client's own it seems to have expired";
 
 /// Tokens that end as they should.
 pub(super) const RENEWALS: &[StoryStep] = &[
@@ -26,13 +26,10 @@ pub(super) const RENEWALS: &[StoryStep] = &[
         stage: StepSetup::Usual,
         script: &[calls(1, QUICK)],
         demands: &[
-            whole(
-                DemandCheck::AllSucceed,
-                "a good login and secret open the API",
-            ),
+            whole(DemandCheck::AllSucceed, "the login and secret are valid"),
             whole(
                 DemandCheck::AtLeast(TokenOperation::Login, 1),
-                "nothing else gives a token",
+                "only a login gives a token",
             ),
             whole(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
             whole(
@@ -48,46 +45,49 @@ pub(super) const RENEWALS: &[StoryStep] = &[
         stage: StepSetup::Usual,
         script: &[calls(6, QUICK)],
         demands: &[
-            whole(DemandCheck::AllSucceed, "the token is good for all of them"),
+            whole(
+                DemandCheck::AllSucceed,
+                "the token is valid for all of them",
+            ),
             whole(DemandCheck::AtMost(TokenOperation::Login, 1), LIMITED),
             whole(
                 DemandCheck::AtMost(TokenOperation::Refresh, 0),
-                "the token is good for all of them, and a margin before its end has to be smaller than its life",
+                "the token is valid for all of them, and a margin before its expiry has to be shorter than its lifetime",
             ),
         ],
     },
     StoryStep {
         name: "anonymous-limit",
-        title: "makes more calls than the vendor takes logins in a minute",
+        title: "makes more calls than the vendor allows logins in a minute",
         needs: &[StepNeed::AnonymousLimit],
         stage: StepSetup::Usual,
         script: &[StepAction::OutnumberLogins],
         demands: &[
             whole(
                 DemandCheck::Never(Reason::LoginThrottled),
-                "the vendor counts every login of an address, right ones too; keep the token, \
+                "the vendor counts every login of an address, successful ones too; keep the token, \
                  and refresh it",
             ),
             whole(
                 DemandCheck::AllSucceed,
-                "a token or two are good for all of them",
+                "one or two tokens are enough for all of them",
             ),
         ],
     },
     StoryStep {
         name: "refresh-in-time",
-        title: "refreshes before the token ends",
+        title: "refreshes before the token expires",
         needs: &[StepNeed::Refresh],
         stage: StepSetup::ShortLived,
         script: &[calls(44, STEADY)],
         demands: &[
             whole(
                 DemandCheck::AllSucceed,
-                "a fresh token can be had at any time",
+                "a new token is available at any time",
             ),
             whole(
                 DemandCheck::Never(Reason::TokenExpired),
-                "the reply says when the token ends; get a new one before that",
+                "the reply says when the token expires; get a new one before that",
             ),
             whole(
                 DemandCheck::AtLeast(TokenOperation::Refresh, 2),
@@ -98,18 +98,18 @@ pub(super) const RENEWALS: &[StoryStep] = &[
     },
     StoryStep {
         name: "login-in-time",
-        title: "logs in again before the token ends",
+        title: "logs in again before the token expires",
         needs: &[StepNeed::NoRefresh],
         stage: StepSetup::ShortLived,
         script: &[calls(44, STEADY)],
         demands: &[
             whole(
                 DemandCheck::AllSucceed,
-                "a fresh token can be had at any time",
+                "a new token is available at any time",
             ),
             whole(
                 DemandCheck::Never(Reason::TokenExpired),
-                "the reply says when the token ends; get a new one before that",
+                "the reply says when the token expires; get a new one before that",
             ),
             whole(
                 DemandCheck::AtLeast(TokenOperation::Login, 3),
@@ -150,7 +150,7 @@ pub(super) const RENEWALS: &[StoryStep] = &[
     },
     StoryStep {
         name: "at-once",
-        title: "renews once for calls that come at once",
+        title: "renews once for simultaneous calls",
         needs: &[StepNeed::Parallel, StepNeed::Refresh],
         stage: StepSetup::Usual,
         script: &[
@@ -163,14 +163,14 @@ pub(super) const RENEWALS: &[StoryStep] = &[
             after(DemandCheck::AllSucceed, CURE),
             after(
                 DemandCheck::AtMost(TokenOperation::Refresh, 1),
-                "whoever comes second has to wait for the first and take its token; a stricter vendor ends a session whose refresh token comes twice",
+                "every later call must wait for the first renewal and use its token; a stricter vendor ends a session whose refresh token is used twice",
             ),
             after(DemandCheck::AtMost(TokenOperation::Login, 0), REFRESHES),
         ],
     },
     StoryStep {
         name: "at-once-login",
-        title: "logs in once for calls that come at once",
+        title: "logs in once for simultaneous calls",
         needs: &[StepNeed::Parallel, StepNeed::NoRefresh],
         stage: StepSetup::Usual,
         script: &[
@@ -183,13 +183,13 @@ pub(super) const RENEWALS: &[StoryStep] = &[
             after(DemandCheck::AllSucceed, CURE),
             after(
                 DemandCheck::AtMost(TokenOperation::Login, 1),
-                "whoever comes second has to wait for the first and take its token",
+                "every later call must wait for the first renewal and use its token",
             ),
         ],
     },
     StoryStep {
         name: "budget",
-        title: "takes a new token before the old one has made all its requests",
+        title: "gets a new token before the old one's budget is spent",
         needs: &[StepNeed::Budget],
         stage: StepSetup::Usual,
         script: &[StepAction::Spend { tokens: 2 }],
@@ -200,20 +200,20 @@ pub(super) const RENEWALS: &[StoryStep] = &[
             ),
             whole(
                 DemandCheck::AllSucceed,
-                "a fresh token can be had at any time",
+                "a new token is available at any time",
             ),
         ],
     },
     StoryStep {
         name: "clock-behind",
-        title: "is not led astray by a vendor whose clock is behind",
+        title: "is not misled by a vendor whose clock is behind",
         needs: &[],
         stage: StepSetup::Usual,
         script: &[BEHIND, calls(6, QUICK)],
         demands: &[
             whole(
                 DemandCheck::AllSucceed,
-                "a fresh token can be had at any time",
+                "a new token is available at any time",
             ),
             whole(DemandCheck::AtMost(TokenOperation::Login, 1), SKEWED),
             whole(DemandCheck::AtMost(TokenOperation::Refresh, 1), SKEWED),
