@@ -187,7 +187,7 @@ pub(super) async fn delete(
     if place.name() == admin.key.name() {
         return Err(AdminProblem::conflict(
             "owners_admin_key",
-            "the owner's key lies in the data directory and cannot be deleted from here",
+            "the owner's key is a file in the data directory and cannot be deleted from here",
         )
         .with_help("to replace it, delete the file admin.key there and start the server again"));
     }

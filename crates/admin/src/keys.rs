@@ -365,7 +365,7 @@ impl KeySelection {
                 let names: Vec<_> = known.iter().map(|it| it.name()).collect();
                 let names = names.join(" or ");
                 let words = match asked {
-                    Some(_) => "is none of the api's",
+                    Some(_) => "does not belong to the api",
                     None => "is needed, because the api has several",
                 };
                 let fault = InvalidText::new(words).with_help(format!("name {names}"));

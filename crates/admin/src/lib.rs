@@ -129,7 +129,7 @@ fn apis() -> Vec<AdminOperation> {
             "revokeApi",
             "End everything of every account of an api",
             "Every session and every token of every account of the api is refused from then on. \
-             Sent again it ends what began since.",
+             Sent again, it also ends the sessions that began since.",
         ),
     ]
 }
@@ -140,7 +140,7 @@ fn accounts() -> Vec<AdminOperation> {
         get("/accounts", Read, account::list).says(
             "listAccounts",
             "List accounts",
-            "Accounts by their ids, the least first.",
+            "Accounts in the order of their ids.",
         ),
         post("/accounts", Operate, account::create)
             .says(
@@ -181,9 +181,9 @@ fn credentials() -> Vec<AdminOperation> {
             .says(
                 "createCredential",
                 "Create a further credential",
-                "So a secret is replaced with an overlap: create the new credential, then \
-                 delete the old one. A secret that is generated is shown in this reply and \
-                 never again.",
+                "To replace a secret without an interruption, create the new credential first \
+                 and then delete the old one. A secret that is generated is shown in this reply \
+                 and never again.",
             )
             .refuses(&[409]),
         get(CREDENTIAL, Read, credential::show).says(
@@ -212,7 +212,7 @@ fn sessions() -> Vec<AdminOperation> {
         get(SESSIONS, Read, session::list).says(
             "listSessions",
             "List the sessions of an account",
-            "The newest first; those that are over are listed until they are forgotten.",
+            "The newest first; ended sessions are listed until their records are deleted.",
         ),
         delete(SESSIONS, Operate, session::end_all).says(
             "revokeSessions",
@@ -222,12 +222,12 @@ fn sessions() -> Vec<AdminOperation> {
         get(SESSION, Read, session::show).says(
             "getSession",
             "Show a session",
-            "Whether it lives, and until when.",
+            "Whether it is alive, and when it ends.",
         ),
         delete(SESSION, Operate, session::end).says(
             "revokeSession",
             "End a session",
-            "Its tokens are refused from then on. One that is over stays as it is.",
+            "Its tokens are refused from then on. A session that has ended stays as it is.",
         ),
     ]
 }
@@ -238,33 +238,34 @@ fn keys() -> Vec<AdminOperation> {
         get("/keys", Read, keys::list).says(
             "listKeys",
             "List signing keys and peppers",
-            "All of them on one page, never their material.",
+            "All of them on one page, without secret material.",
         ),
         post("/keys", Own, keys::publish)
             .says(
                 "publishKey",
                 "Publish a signing key",
-                "It signs nothing yet, so that others know it before its first use.",
+                "It signs nothing yet, so that everybody who verifies tokens knows it before its \
+                 first use.",
             )
             .refuses(&[409]),
         post("/keys/rotate", Own, keys::rotate)
             .says(
                 "rotateKey",
                 "Make the pending key active",
-                "What the key before signed stays good until it runs out.",
+                "Tokens signed by the previous key stay valid until they expire.",
             )
             .refuses(&[409]),
         get(KEY, Read, keys::show).says(
             "getKey",
             "Show a key",
-            "How far it is on its way, never its material.",
+            "Its state, without secret material.",
         ),
         patch(KEY, Own, keys::change)
             .says(
                 "updateKey",
                 "Retire the active key, or kill one",
-                "A key retires when the pending one takes its place. What a killed key signed \
-                 is refused from then on.",
+                "A key retires when the pending one takes its place. Tokens signed by a killed \
+                 key are refused from then on.",
             )
             .refuses(&[409]),
     ]
@@ -276,7 +277,8 @@ fn admin_keys() -> Vec<AdminOperation> {
         get("/admin-keys", Own, admin_key::list).says(
             "listAdminKeys",
             "List admin keys",
-            "By their names; the owner's key, which lies in the data directory, is among them.",
+            "In the order of their names; the owner's key, a file in the data directory, is among \
+             them.",
         ),
         post("/admin-keys", Own, admin_key::create)
             .says(
@@ -289,13 +291,13 @@ fn admin_keys() -> Vec<AdminOperation> {
         get(KEY, Own, admin_key::show).says(
             "getAdminKey",
             "Show an admin key",
-            "Its role, the apis that its holder sees, and its end, without the key itself.",
+            "Its role, its apis and when it expires, without the key itself.",
         ),
         delete(KEY, Own, admin_key::delete)
             .says(
                 "deleteAdminKey",
                 "Delete an admin key",
-                "It opens nothing from then on. The owner's key ends with its file.",
+                "It is refused from then on. The owner's key is revoked by removing its file.",
             )
             .refuses(&[409]),
     ];
@@ -307,24 +309,25 @@ fn refusals() -> Vec<AdminOperation> {
         get("/refusals", Read, refusals::list).says(
             "listRefusals",
             "List who was refused, when and why",
-            "The newest first, of the last seven days. Of many of one kind from one place some \
-             are only counted.",
+            "The newest first, of the last seven days. If many of one kind come from one place, \
+             some are only counted.",
         ),
         get("/refusals/{refusal}", Read, refusals::show).says(
             "getRefusal",
             "Show a refusal",
-            "With its cause and a remedy in words. The id may be cut short as long as only one \
-             refusal begins so.",
+            "With its cause and a remedy in words. The id may be abbreviated as long as only one \
+             refusal begins with it.",
         ),
         get("/explain", Read, explain::by_login).says(
             "explainLogin",
             "Explain why a login is refused",
-            "Its refusals by cause, what changed just before, and how its accounts stand now.",
+            "Its refusals by cause, the changes just before, and the current state of its \
+             accounts.",
         ),
         post("/explain", Read, explain::dry_run).says(
             "explainRequest",
             "Explain what the guard would decide about a request now",
-            "Nothing is spent, logged or kept, the token least of all.",
+            "No budget is spent, and nothing is logged or stored, in particular not the token.",
         ),
     ]
 }

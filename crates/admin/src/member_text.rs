@@ -115,7 +115,7 @@ impl MemberTextForm for AdminKeyName {
     const NAME: &'static str = "AdminKeyName";
 
     fn schema() -> Schema {
-        let description = "The name of an admin key, which stands for its holder in the audit log.";
+        let description = "The name of an admin key, which identifies its holder in the audit log.";
         pattern(description, "^[a-z][a-z0-9_-]{0,63}$")
     }
 }

@@ -122,7 +122,7 @@ impl AdminProblem {
     }
 
     pub(super) fn expired_key() -> Self {
-        Self::invalid_token("expired_key", "the time of this admin key is over")
+        Self::invalid_token("expired_key", "this admin key has expired")
     }
 
     /// RFC 6750 section 3: "If the protected resource request [...] does not contain an access

@@ -75,7 +75,7 @@ impl WantedCredential {
         });
         let login = match (login, prefix) {
             (Some(_), Some(_)) => {
-                return faults.fault("login_prefix", "cannot stand beside login");
+                return faults.fault("login_prefix", "cannot be combined with login");
             }
             (Some(login), None) => WantedLogin::Given(login),
             (None, prefix) => WantedLogin::Generated { prefix },

@@ -105,7 +105,7 @@ async fn the_kind_of_a_token_and_a_slow_clock_are_told() {
     assert_eq!(seen["reason"], "token_forged");
     assert_eq!(
         seen["detail"],
-        "it is the refresh token, where the access token is due"
+        "it is the refresh token, but the access token is expected"
     );
 
     let bearer = format!("Bearer {}", pair["refresh_token"].as_str().unwrap());
@@ -152,7 +152,7 @@ const CASES: &[Case] = &[
     Case {
         cause: "expired",
         login: "expired",
-        says: &["token_expired at brief", "Detail: ran out ", " s ago"],
+        says: &["token_expired at brief", "Detail: expired ", " s ago"],
     },
     Case {
         cause: "clock",
@@ -166,7 +166,7 @@ const CASES: &[Case] = &[
     Case {
         cause: "reuse",
         login: "reuse",
-        says: &["reuse at pay", "An old refresh token came back"],
+        says: &["reuse at pay", "An old refresh token was used again"],
     },
     Case {
         cause: "revoked",
@@ -224,7 +224,7 @@ const CASES: &[Case] = &[
         login: "proxy-header",
         says: &[
             "proxy_header_missing at edge",
-            "without a header that it owes",
+            "without a header that it must send",
         ],
     },
     Case {

@@ -24,18 +24,18 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::WrongSecret,
-        "The login exists, and the secret that was sent with it is another one.",
+        "The login exists, but the secret that was sent with it is wrong.",
         "Ask the partner to check its configuration, or give it a new credential.",
     ),
     (
         Reason::AccountDisabled,
         "The account is disabled.",
-        "Enable it with `countersign account enable`, if that is not on purpose.",
+        "Enable it with `countersign account enable`, unless this is on purpose.",
     ),
     (
         Reason::AccountUnknown,
         "The account that the token was given to was deleted.",
-        "Create an account for the partner, if that was not on purpose.",
+        "Create an account for the partner, unless this was on purpose.",
     ),
     (
         Reason::CredentialRevoked,
@@ -50,7 +50,7 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::AddressUnreadable,
-        "The client's address that a trusted proxy told could not be read.",
+        "The client's address that a trusted proxy stated cannot be read.",
         "Look at how the proxy sets its header, and whether client_address names that header.",
     ),
     (
@@ -61,14 +61,15 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     (
         Reason::ProxyHeaders,
         "The proxy's headers about the original request are repeated or cannot be read, or \
-         another proxy's or Countersign's own came with them, which a client has sent.",
+         headers of another kind of proxy, or Countersign's own, came with them: a client sent \
+         those.",
         "Compare what the proxy's configuration clears with the documented one, and \
          forward_auth with the kind of proxy.",
     ),
     (
         Reason::ProxyHeaderMissing,
-        "The proxy asked about a request without a header that it owes: its configuration is \
-         at fault, not the partner.",
+        "The proxy asked about a request without a header that it must send: its configuration \
+         is at fault, not the partner.",
         "Have the proxy send the header with its check, as the documented configuration does, \
          and compare forward_auth with the kind of proxy.",
     ),
@@ -79,62 +80,62 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::ForeignPath,
-        "The path names another login than the caller's.",
+        "The path contains a login that is not the caller's.",
         "Have the partner use its own login in the path.",
     ),
     (
         Reason::ScopeMissing,
-        "The route asks for a scope that the credential does not have.",
+        "The route requires a scope that the credential does not have.",
         "Give the credential the scope, if the partner is to have it.",
     ),
     (
         Reason::TokenMissing,
         "No token and no static key was presented.",
-        "Have the partner send its access token as the dialect says; a proxy on the way may \
-         drop the header.",
+        "Have the partner send its access token as the dialect says; a proxy in between may \
+         have dropped the header.",
     ),
     (
         Reason::TokenMalformed,
-        "What was presented is not a token: its form, header or claims cannot be read.",
-        "Have the partner send the access token as it came, whole and with nothing added.",
+        "The value that was presented is not a token: its form, header or claims cannot be read.",
+        "Have the partner send the whole access token, unchanged.",
     ),
     (
         Reason::TokenForged,
-        "The token was not signed by this api, or is not of the kind that is due here.",
-        "See which token the partner sends: one of a test system, or the refresh token, is \
-         not good here.",
+        "The token was not signed by this api, or is not of the kind expected here.",
+        "Find out which token the partner sends: one of a test system, or a refresh token, is \
+         not valid here.",
     ),
     (
         Reason::WrongApi,
-        "The token is good at another api of this server.",
-        "Have the partner log in at this api; each api has tokens of its own.",
+        "The token is valid at another api of this server.",
+        "Have the partner log in at this api; each api has its own tokens.",
     ),
     (
         Reason::KeyRetired,
-        "The token, or the one that would follow it, was signed by a key that is gone or was \
-         killed.",
+        "The token was signed by a key that has retired or was killed, or its successor would \
+         have been.",
         "Have the partner log in again.",
     ),
     (
         Reason::TokenExpired,
-        "The token has run out.",
-        "Have the partner refresh it before it runs out; if the clock is said to be off, have \
-         it set, or use the relative lifetime.",
+        "The token has expired.",
+        "Have the partner refresh it before it expires; if the detail says that its clock is \
+         wrong, have it corrected, or have it use the relative lifetime.",
     ),
     (
         Reason::SessionUnknown,
-        "No session has the token's id: it is long over, or of another store.",
+        "No session has the token's id: it ended long ago, or belongs to another store.",
         "Have the partner log in again.",
     ),
     (
         Reason::SessionRevoked,
-        "The session was ended before the token ran out: by a logout, a newer login, an \
-         operator, or because an old refresh token came back.",
+        "The session was ended before the token expired: by a logout, a newer login, an \
+         operator, or because an old refresh token was used again.",
         "Have the partner log in again; the session says how it ended.",
     ),
     (
         Reason::SessionExpired,
-        "The session has run out: nobody refreshed it in time, or it reached its absolute end.",
+        "The session has expired: nobody refreshed it in time, or it reached its absolute end.",
         "Have the partner log in again.",
     ),
     (
@@ -145,15 +146,15 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::SeedMismatch,
-        "The refresh token is not the session's, although its seal is good.",
-        "Have the partner log in again, and look whether an old store was restored.",
+        "The refresh token is genuine, but is not the one that the session expects.",
+        "Have the partner log in again, and find out whether an old store was restored.",
     ),
     (
         Reason::Reuse,
-        "An old refresh token came back, so that two parties may have it: the session was \
+        "An old refresh token was used again, so two parties may have it: the session was \
          ended.",
-        "Ask whether two processes of the partner share one token, or whether it restored an \
-         old one; if neither, its tokens were stolen. Then have it log in again.",
+        "Ask the partner whether two of its processes share one token, or whether it restored \
+         an old one; if neither, its tokens were stolen. Then have it log in again.",
     ),
     (
         Reason::StateRegression,
@@ -164,16 +165,16 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     (
         Reason::ReplayLimit,
         "The same refresh was repeated too often.",
-        "Have the partner keep the new pair that it is given, and stop repeating.",
+        "Have the partner store the new pair of tokens that it receives, and stop repeating.",
     ),
     (
         Reason::BudgetSpent,
-        "The access token has made all the requests that it may.",
+        "The access token has been used for all requests of its budget.",
         "Have the partner refresh before that, or raise the budget of the account.",
     ),
     (
         Reason::LoginThrottled,
-        "Too many logins were tried with this login or from this network.",
+        "There were too many attempts to log in with this login or from this network.",
         "Wait; if the partner logs in for each request, have it keep its tokens.",
     ),
     (
@@ -188,18 +189,19 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::StaticKeyWrong,
-        "The static key is not one of this api.",
+        "The static key is not a valid key of this api.",
         "Have the partner check the key, or give it a new one.",
     ),
     (
         Reason::FieldMissing,
         "A field is missing from the request.",
-        "Have the partner send what the dialect asks for.",
+        "Have the partner send the fields that the dialect requires.",
     ),
     (
         Reason::RequestMalformed,
         "The request's body or headers cannot be read.",
-        "Have the partner send what the dialect asks for; the detail says what was odd.",
+        "Have the partner send the request as the dialect describes it; the detail says what \
+         is wrong.",
     ),
     (
         Reason::MediaUnsupported,
@@ -214,9 +216,9 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::PathAmbiguous,
-        "The path has what a proxy and an upstream may read differently, such as `..`, `//`, \
-         `%2f` or `%3f`.",
-        "Have the partner send the plain path.",
+        "The path has parts that a proxy and an upstream may read differently, such as `..`, \
+         `//`, `%2f` or `%3f`.",
+        "Have the partner send the path without them.",
     ),
     (
         Reason::MethodUnknown,
@@ -230,13 +232,13 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::RequestCutOff,
-        "The request did not arrive whole and in time.",
+        "The request did not arrive completely and in time.",
         "Look at the network between the partner and the server.",
     ),
     (
         Reason::HashingBusy,
-        "All places for password hashing were taken.",
-        "Find out who floods the login; machines do better with generated keys.",
+        "Too many passwords were being checked at the same time.",
+        "Find out who floods the login; give machines generated keys, which are cheap to check.",
     ),
     (
         Reason::StoreUnavailable,
@@ -245,22 +247,22 @@ static WORDS: [(Reason, &str, &str); Reason::ALL.len()] = [
     ),
     (
         Reason::ServerFault,
-        "A part of the server failed in a way that it should not.",
+        "A part of the server failed unexpectedly.",
         "Look at the server's log at that time, and report it.",
     ),
     (
         Reason::UpstreamFailed,
-        "The guarded API could not be reached, or broke off.",
+        "The guarded API could not be reached, or broke off its answer.",
         "Look at the upstream, and at the network to it.",
     ),
     (
         Reason::UpstreamTimeout,
         "The guarded API did not answer in time.",
-        "Look at what the upstream is busy with.",
+        "Find out what keeps the upstream busy.",
     ),
     (
         Reason::UpstreamDown,
-        "The guarded API's health check fails, or no connection to it can be made, so that \
+        "The guarded API's health check fails, or no connection to it can be made, so \
          nothing is sent to it.",
         "Look at the upstream, at the network to it, and at what health_path answers.",
     ),

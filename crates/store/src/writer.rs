@@ -242,7 +242,7 @@ impl WriterThread {
     fn checkpoint(&self) {
         let truncate = "PRAGMA wal_checkpoint(TRUNCATE)";
         if let Err(error) = self.connection.query_row(truncate, [], |_| Ok(())) {
-            tracing::warn!(%error, "the WAL stays; the next start reads it");
+            tracing::warn!(%error, "the write-ahead log could not be merged into the database; the next start does it");
         }
     }
 

@@ -1,5 +1,5 @@
-//! The public halves of an api's keys, for who verifies tokens elsewhere (RFC
-//! 7517). Keys that are secret as a whole have none.
+//! The public halves of an api's keys, for programs that verify its tokens (RFC 7517).
+//! Symmetric keys have none.
 
 use countersign_domain::{Algorithm, Kid};
 

@@ -115,7 +115,7 @@ fn dry_run(
 ) -> Option<DryRun> {
     let api = faults.api(asked.api, &operator.apis(admin));
     let credential = match (asked.token, asked.static_key) {
-        (Some(_), Some(_)) => return faults.fault("static_key", "cannot stand beside token"),
+        (Some(_), Some(_)) => return faults.fault("static_key", "cannot be combined with token"),
         (Some(token), None) => DryRunCredential::Token(token.0),
         (None, Some(key)) => DryRunCredential::StaticKey(key.0),
         (None, None) => DryRunCredential::Nothing,
@@ -184,7 +184,7 @@ async fn session(
             DryRunStep::new("session", false, words)
         }
         SessionState::Active if session.last_expiry() <= now => {
-            DryRunStep::new("session", false, "has run out")
+            DryRunStep::new("session", false, "has expired")
         }
         SessionState::Active => {
             let words = format!("lives, and is at generation {}", session.generation);

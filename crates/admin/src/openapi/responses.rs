@@ -18,20 +18,20 @@ const PROBLEMS: [(u16, &str); 10] = [
     ),
     (
         403,
-        "The admin key has not the role, or sees only some apis.",
+        "The admin key does not have the role, or is for other apis.",
     ),
-    (404, "It is not there, or the admin key does not see it."),
-    (409, "The state of what is there does not admit it."),
+    (404, "It does not exist, or the admin key may not see it."),
+    (409, "The current state does not allow the change."),
     (413, "The body is too large."),
     (415, "The body is not JSON."),
     (
         422,
         "Members of the body are wrong, or the Idempotency-Key was used for another request.",
     ),
-    (500, "A mistake of the server."),
+    (500, "An internal error of the server."),
     (
         503,
-        "The server did nothing, or does not know whether it did; later is better.",
+        "The server did nothing, or does not know whether it did. Try again later.",
     ),
 ];
 

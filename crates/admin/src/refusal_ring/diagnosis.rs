@@ -85,7 +85,7 @@ impl NewRefusal {
         words.extend(self.kind_words(token.kind));
         if token.expires_at <= self.at {
             let late = self.at.since(token.expires_at).as_secs();
-            words.push(format!("ran out {late} s ago"));
+            words.push(format!("expired {late} s ago"));
         }
     }
 
@@ -97,7 +97,7 @@ impl NewRefusal {
         };
         let (kind_name, due_name) = (kind.name(), due.name());
         (kind != due)
-            .then(|| format!("it is the {kind_name} token, where the {due_name} token is due"))
+            .then(|| format!("it is the {kind_name} token, but the {due_name} token is expected"))
     }
 }
 
@@ -135,7 +135,7 @@ fn key_words(token: &TokenDiagnosis) -> Option<String> {
         KeyFate::Killed => Some(format!("signed by the key {kid}, which was killed")),
         KeyFate::Gone { since } => {
             let since = since.rfc3339_seconds();
-            let words = "which retired, and whose last token ran out at";
+            let words = "which retired, and whose last token expired at";
             Some(format!("signed by the key {kid}, {words} {since}"))
         }
     }

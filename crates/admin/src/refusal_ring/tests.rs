@@ -59,7 +59,7 @@ fn refused(id: &str, at: Timestamp) -> NewRefusal {
         address: "192.0.2.7".parse().unwrap(),
         method: "GET".to_owned(),
         path: "/deposit".to_owned(),
-        detail: "ran out 42 s ago".to_owned(),
+        detail: "expired 42 s ago".to_owned(),
     }
 }
 
@@ -79,7 +79,7 @@ async fn a_refusal_is_found_by_its_support_id_with_all_that_was_told() {
     assert_eq!(kept.session, Some(SessionId([7; 16])));
     assert_eq!(
         (kept.path.as_str(), kept.detail.as_str()),
-        ("/deposit", "ran out 42 s ago")
+        ("/deposit", "expired 42 s ago")
     );
     assert_eq!(ring.refusals.find("a2").await, Ok(None));
 }

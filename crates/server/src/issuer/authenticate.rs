@@ -52,10 +52,10 @@ impl IssuerRequest<'_> {
             false => HashingQueue::Strangers,
         };
         let matched = self.secret_matches(secret, stored, queue).await;
-        // A stranger who finds the queue full counts on: else nothing would slow
-        // those who fill it. From a known network it is not an attempt, since a right
-        // secret would add up too. Generated keys are looked at even then, but
-        // cannot be guessed.
+        // An attempt from an unknown network that finds the queue full is counted:
+        // otherwise nothing would slow down those who fill it. From a known network it
+        // is not counted, since attempts with a correct secret would add up too.
+        // Generated keys are checked even then, but cannot be guessed.
         let counts = match matched {
             Ok(matched) => !matched,
             Err(Reason::HashingBusy) => queue == HashingQueue::Strangers,

@@ -35,7 +35,7 @@ pub struct TokenDiagnosis {
 pub enum KeyFate {
     /// Its signatures are accepted.
     Alive,
-    /// It retired, and its last token has run out.
+    /// It retired, and its last token has expired.
     Gone {
         /// Since when.
         since: Timestamp,

@@ -145,7 +145,7 @@ async fn an_expired_token_says_how_long_ago_it_ran_out() {
     let late = NOW + MINUTE + Duration::from_millis(42_900);
     let found = world.diagnosed(refused(Reason::TokenExpired, late), &token);
     assert_eq!(found.reason, Reason::TokenExpired);
-    assert_eq!(found.detail, "ran out 42 s ago");
+    assert_eq!(found.detail, "expired 42 s ago");
     assert_eq!(found.session, Some(SessionId([1; 16])));
 }
 
@@ -162,11 +162,11 @@ async fn a_caller_is_told_of_whose_clock_is_off() {
         let refused = refused(Reason::TokenExpired, late);
         refused.diagnosed(&evidence, &world.apis).detail
     };
-    let slow = "ran out 60 s ago; the caller's clock is 95 s behind";
+    let slow = "expired 60 s ago; the caller's clock is 95 s behind";
     assert_eq!(says(late - Duration::from_secs(95)), slow);
-    let fast = "ran out 60 s ago; the caller's clock is 31 s ahead";
+    let fast = "expired 60 s ago; the caller's clock is 31 s ahead";
     assert_eq!(says(late + Duration::from_secs(31)), fast);
-    assert_eq!(says(late - Duration::from_secs(30)), "ran out 60 s ago");
+    assert_eq!(says(late - Duration::from_secs(30)), "expired 60 s ago");
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn the_other_kind_of_token_is_named() {
     let refresh = world.pair("pay").refresh_token.unwrap();
     let found = world.diagnosed(refused(Reason::TokenForged, NOW), &refresh);
     assert_eq!(found.reason, Reason::TokenForged);
-    let words = "it is the refresh token, where the access token is due";
+    let words = "it is the refresh token, but the access token is expected";
     assert_eq!(found.detail, words);
 }
 
