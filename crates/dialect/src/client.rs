@@ -135,7 +135,7 @@ pub enum UnintelligibleReply {
     #[error("the signature of the reply is wrong ({0})")]
     Signature(ReplyHead),
     /// It is unclear when a token expires.
-    #[error("the reply does not tell when the token ends ({head}): {why}")]
+    #[error("the reply does not say when the token expires ({head}): {why}")]
     Expiry {
         /// The status and media type of the reply.
         head: ReplyHead,
@@ -317,7 +317,7 @@ pub enum UnwritableValue {
         part: String,
     },
     /// A part cannot stand where the dialect puts it.
-    #[error("{part} cannot stand in {place}: {why}")]
+    #[error("{part} is not allowed in {place}: {why}")]
     Unfit {
         /// Its name, or the names of several.
         part: String,

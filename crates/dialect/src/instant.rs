@@ -91,18 +91,18 @@ fn civil(clock: &str) -> Option<DateTime> {
             like => byte == *like,
         });
     let part = |from: usize, to: usize| clock.get(from..to)?.parse::<i16>().ok();
-    let small = |from: usize| i8::try_from(part(from, from + 2)?).ok();
+    let two_digits = |from: usize| i8::try_from(part(from, from + 2)?).ok();
     if !shape {
         return None;
     }
-    let date = (part(0, 4)?, small(5)?, small(8)?);
+    let date = (part(0, 4)?, two_digits(5)?, two_digits(8)?);
     DateTime::new(
         date.0,
         date.1,
         date.2,
-        small(11)?,
-        small(14)?,
-        small(17)?,
+        two_digits(11)?,
+        two_digits(14)?,
+        two_digits(17)?,
         0,
     )
     .ok()

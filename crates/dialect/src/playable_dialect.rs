@@ -243,15 +243,15 @@ impl PlayableDialect {
         if makes_up {
             let form = match access {
                 Some(ExpiryFallback::Jwt) => {
-                    "JWTs that say their end, and nothing else of the vendor's"
+                    "JWTs that state when they expire, and have no other claim of the vendor's"
                 }
-                _ => "hexadecimal digits, and nothing can be read in them",
+                _ => "hexadecimal digits without a meaning",
             };
             self.made_up.push(format!("Its tokens are {form}."));
         }
     }
 
-    /// Lets the status tell a refusal for which the file has no line.
+    /// Lets a refusal that the file does not spell be answered with its status alone.
     fn refusals(&mut self) {
         if self.dialect.refusals.standard {
             self.made_up
@@ -271,7 +271,7 @@ impl PlayableDialect {
             .collect();
         if !bare.is_empty() {
             self.made_up.push(format!(
-                "The file does not spell {}: it is told by its usual status, without a body.",
+                "The file does not spell {}: it is answered with its usual status, without a body.",
                 bare.join(", nor ")
             ));
         }

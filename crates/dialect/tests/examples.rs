@@ -173,7 +173,7 @@ fn an_annotation_that_says_nothing_is_told() {
         ),
         (
             "login ann",
-            "the reply tells no `login`, and `ann` is expected",
+            "the reply has no `login`, but `ann` is expected",
         ),
         (
             "client_id",

@@ -369,24 +369,24 @@ fn a_value_in_another_form_is_told_as_that() {
     for (expiry, words) in [
         (
             r#""2026-01-01T00:00:00Z""#,
-            r#"/expires_in is there in another form: "2026-01-01T00:00:00Z" instead of whole seconds from now"#,
+            r#"/expires_in has an unexpected form: "2026-01-01T00:00:00Z" instead of whole seconds from now"#,
         ),
         (
             "3599.7",
-            "/expires_in is there in another form: 3599.7 instead of",
+            "/expires_in has an unexpected form: 3599.7 instead of",
         ),
-        ("-1", "/expires_in is there in another form: -1 instead of"),
+        ("-1", "/expires_in has an unexpected form: -1 instead of"),
         (
             r#""never""#,
-            "/expires_in is there in another form: a text instead of",
+            "/expires_in has an unexpected form: a text instead of",
         ),
         (
             "[3600]",
-            "/expires_in is there in another form: a list instead of",
+            "/expires_in has an unexpected form: a list instead of",
         ),
         (
             "true",
-            "/expires_in is there in another form: true instead of",
+            "/expires_in has an unexpected form: true instead of",
         ),
         ("null", "it lacks /expires_in, which is null"),
     ] {
@@ -599,7 +599,7 @@ fn a_cookie_that_is_missing_is_named() {
     );
     let told = login(&["at=a1", "rt="]);
     assert!(
-        told.contains("its cookie rt (header set-cookie) is there in another form"),
+        told.contains("its cookie rt (header set-cookie) has an unexpected form"),
         "{told}"
     );
     let told = login(&[]);

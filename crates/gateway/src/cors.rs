@@ -49,8 +49,8 @@ pub enum OriginFault {
     NotSent(String),
     /// Every sandboxed frame and every local file has this origin.
     #[error(
-        "\"null\" is the origin of every sandboxed frame and local file, so it cannot be told \
-         whom it allows"
+        "\"null\" is the origin of every sandboxed frame and local file, so it would allow any \
+         of them"
     )]
     Null,
     /// Every origin is allowed, and some are named as well.
@@ -251,7 +251,7 @@ fn denied(asked: &HeaderMap) -> GuardDenial {
     GuardDenial {
         detail: Some(match origin {
             Some(origin) => format!("{origin} is not among the origins in cors"),
-            None => "Origin is there more than once, or cannot be read".to_owned(),
+            None => "Origin came more than once, or cannot be read".to_owned(),
         }),
         ..GuardDenial::from(Reason::OriginDenied)
     }

@@ -117,12 +117,12 @@ pub fn authorize(
     })
 }
 
-/// A tunnel has no path that could be judged (RFC 9110 section 9.3.6), and with `TRACE`
-/// an upstream would return what only it may see. `post` is not `POST` (section 9.1), but
-/// some upstreams take it for the same, and so it would get around a rule for `POST`.
+/// A tunnel has no path that could be judged (RFC 9110 section 9.3.6), and to `TRACE` an
+/// upstream would return headers that only it may see. `post` is not `POST` (section 9.1),
+/// but some upstreams treat it as the same, so it would bypass a rule for `POST`.
 fn judge_method(method: &Method) -> Result<(), Reason> {
-    let small = method.as_str().bytes().any(|it| it.is_ascii_lowercase());
-    if small || *method == Method::CONNECT || echoes_request(method.as_str()) {
+    let has_lower_case = method.as_str().bytes().any(|it| it.is_ascii_lowercase());
+    if has_lower_case || *method == Method::CONNECT || echoes_request(method.as_str()) {
         return Err(Reason::MethodUnknown);
     }
     Ok(())

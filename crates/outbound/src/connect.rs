@@ -110,8 +110,8 @@ pub(crate) fn tcp_within(limit: Duration) -> HttpConnector {
     tcp.set_nodelay(true);
     tcp.enforce_http(false);
     tcp.set_connect_timeout(Some(limit));
-    // A server that is gone without a word is found out by the system: HTTP/2
-    // has pings, but gRPC servers close on clients that send them often.
+    // The system detects a server that disappears without closing the connection: HTTP/2
+    // has pings, but gRPC servers close connections of clients that send them often.
     tcp.set_keepalive(Some(PROBED_AFTER));
     tcp.set_keepalive_interval(Some(PROBED_EVERY));
     tcp.set_keepalive_retries(Some(PROBES));

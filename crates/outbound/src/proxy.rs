@@ -1,4 +1,5 @@
-//! A proxy on the way to a server, and the tunnel through it (CONNECT, RFC 9110 section 9.3.6).
+//! A proxy through which a server is reached, and the tunnel through it (CONNECT, RFC 9110
+//! section 9.3.6).
 
 use std::fmt;
 use std::time::Duration;

@@ -60,10 +60,10 @@ pub enum HandshakeDistrust {
     #[error("this port does not speak TLS")]
     NoTls(#[source] io::Error),
     /// It closed the connection after it had begun to answer, or it is not known whether it had.
-    #[error("it cut the TLS handshake")]
+    #[error("it closed the connection during the TLS handshake")]
     Cut(#[source] io::Error),
-    /// It closed the connection without a word.
-    #[error("it cut the TLS handshake")]
+    /// It closed the connection without an answer.
+    #[error("it closed the connection during the TLS handshake")]
     Silent(#[source] io::Error),
     /// Another failure.
     #[error("the TLS handshake failed")]
@@ -143,7 +143,7 @@ impl HandshakeDistrust {
         }
     }
 
-    /// What to do about it, where that is the same for whoever connects.
+    /// What to do about it, if that does not depend on who connects.
     pub const fn help(&self) -> Option<&'static str> {
         match self {
             Self::Authority(_) => Some(
@@ -155,7 +155,7 @@ impl HandshakeDistrust {
         }
     }
 
-    /// Whether its words say everything, so that the cause need not be added.
+    /// Whether its text says everything, so that the cause need not be added.
     pub fn is_explained(&self) -> bool {
         !matches!(
             self,

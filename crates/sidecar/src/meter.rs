@@ -41,7 +41,7 @@ impl AnsweredBy {
 
 impl SidecarMeter {
     pub(crate) fn new(profile: &ApiName) -> Self {
-        describe_counter!(REQUESTS, "Requests by profile, status and who answered");
+        describe_counter!(REQUESTS, "Requests by profile, status and what answered");
         let counters = |by: AnsweredBy| {
             CLASSES.map(|class| {
                 let profile = profile.as_str().to_owned();

@@ -15,7 +15,7 @@ use serde_json::json;
 /// the cause, and is removed from the vendor's answers.
 pub const SIDECAR: HeaderName = HeaderName::from_static("x-countersign-sidecar");
 
-/// Why there is no answer from the vendor.
+/// The reason why the sidecar answers itself, as a problem document.
 #[derive(Debug)]
 pub(crate) struct SidecarProblem {
     cause: ProblemCause,
@@ -23,7 +23,7 @@ pub(crate) struct SidecarProblem {
     retry_after: Option<Duration>,
 }
 
-/// What is wrong.
+/// The kind of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProblemCause {
     /// The request is for another host than this one.
@@ -34,13 +34,13 @@ pub(crate) enum ProblemCause {
     Key,
     /// Servers would read its path differently.
     AmbiguousPath,
-    /// With its method, the vendor would return the token.
+    /// Its method, such as `TRACE`, would make the vendor return the token.
     Method,
     /// The profile does not allow it.
     NotAllowed,
     /// It would act on the session that the sidecar keeps.
     TokenEndpoint,
-    /// The program broke off.
+    /// The program did not send the whole request.
     CutOff,
     /// The limit of open tunnels is reached.
     Crowded,
@@ -54,7 +54,7 @@ pub(crate) enum ProblemCause {
     Unreachable,
     /// The vendor could not be reached recently, so the request was not sent.
     Down,
-    /// It took too long.
+    /// The vendor took too long.
     Slow,
 }
 

@@ -399,8 +399,9 @@ fn url(value: &TomlValue<'_>, danger_plain_http: bool) -> Option<ServerUrl> {
         .map_err(|fault| value.blame(fault.to_string(), Some(fault.help().to_owned())))
         .ok()?;
     if !url.is_https() && !url.is_loopback() && !danger_plain_http {
-        let help = "write https, or `danger_plain_http = true` if nobody can listen on the way";
-        let message = "is not on this machine, and plain HTTP would show the secret on the way";
+        let help = "write https, or `danger_plain_http = true` if nobody can eavesdrop on the way";
+        let message =
+            "is not on this machine, and plain HTTP would expose the secret to eavesdroppers";
         value.blame(message, Some(help.to_owned()));
         return None;
     }

@@ -15,7 +15,7 @@ pub enum StoreError {
     },
     /// Another key sealed the file. It is left unchanged.
     #[error(
-        "{file} cannot be opened with this key: another key sealed it, and it is left as it is"
+        "{file} cannot be opened with this key: it is sealed with another key, and is left unchanged"
     )]
     Sealed {
         /// The file.

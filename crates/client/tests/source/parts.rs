@@ -113,7 +113,7 @@ async fn a_part_that_is_missing_or_does_not_fit_is_named() {
         (Some(""), "extra.key is missing"),
         (
             Some("k\u{e9}"),
-            "extra.key cannot stand in the header x-key: it has characters beyond ASCII",
+            "extra.key is not allowed in the header x-key: it has characters beyond ASCII",
         ),
         (Some(" k"), "a blank at its beginning or end"),
         (Some("a\nb"), "a line break"),
@@ -162,7 +162,7 @@ async fn a_login_with_a_colon_is_named_where_http_basic_cannot_carry_it() {
     assert!(
         error
             .message
-            .contains("login cannot stand in the user of HTTP Basic"),
+            .contains("login is not allowed in the user of HTTP Basic"),
         "{error}"
     );
 }

@@ -97,13 +97,13 @@ fn form<'d>(
     let request = table
         .require_or(
             "request",
-            "`request.empty = true` does where nothing is sent",
+            "if the request has no content, write `request.empty = true`",
         )
         .and_then(|request| self::request(&request, context));
     let reply = table
         .require_or(
             "reply",
-            "`reply.status = 200` does where nothing else is told",
+            "if the reply has no content, write `reply.status = 200`",
         )
         .and_then(|reply| self::reply(&reply, context));
     Some(OperationForm {
@@ -121,7 +121,7 @@ fn form<'d>(
 fn variant(table: &TomlTable<'_>, context: &CompileContext<'_>) -> Option<Variant> {
     let Some(value) = table.get("variant") else {
         if context.variants.len() > 1 {
-            table.blame("does not say of which `variant` it is");
+            table.blame("does not name its `variant`");
         }
         return Some(Variant(0));
     };
@@ -156,7 +156,7 @@ fn path(value: &TomlValue<'_>) -> Option<String> {
         value.blame("does not begin with exactly one `/`", Some(help));
     } else if let Some(at) = path.find(|c| !plain(c)) {
         let help = match path.get(at..).and_then(|rest| rest.chars().next()) {
-            Some('?') => Some("parameters stand in `request.query`"),
+            Some('?') => Some("write parameters in `request.query`"),
             Some('{' | '}') => Some("a path has no holes"),
             _ => None,
         };

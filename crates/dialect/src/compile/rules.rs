@@ -128,7 +128,7 @@ impl FileRules<'_, '_> {
             let help = "give it a `when` that names what only its body has, such as \
                         `when = \"/refresh_token\"`";
             place.blame(
-                "stands at the method and path of an earlier one, with the same `when`",
+                "has the method, path and `when` of an earlier one",
                 Some(help.to_owned()),
             );
         }
@@ -169,7 +169,7 @@ impl FileRules<'_, '_> {
         let beside = expiry.access.is_some() || expiry.sliding.is_some();
         match ReplyTokens::by(form, &HoleWord::AccessExpiresAt) {
             ReplyTokens::Never if !beside => {
-                place.blame("does not tell when its access token ends", help());
+                place.blame("does not say when its access token expires", help());
             }
             ReplyTokens::Sometimes if !beside => place.blame(
                 "does not always tell when its access token ends: `{access_expires_at}` is \
@@ -333,8 +333,8 @@ impl FileRules<'_, '_> {
             if budget(one) != budget(other) && alike(one, other) {
                 let names = [one, other].map(|it| dialect.variant_name(it));
                 let message = format!(
-                    "has other budgets for `{}` and `{}`, whose access tokens cannot be told \
-                     apart: their `alg` and `header` are the same",
+                    "has other budgets for `{}` and `{}`, whose access tokens cannot be \
+                     distinguished: their `alg` and `header` are the same",
                     names[0], names[1]
                 );
                 self.blame("preset", message);

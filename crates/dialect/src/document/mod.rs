@@ -198,18 +198,18 @@ impl<'s> TomlDocument<'s> {
             (a, &one.pointer, &one.message).cmp(&(b, &other.pointer, &other.message))
         });
         found.dedup();
-        let mut told: Vec<_> = found.into_iter().map(|(_, mistake)| mistake).collect();
+        let mut listed: Vec<_> = found.into_iter().map(|(_, mistake)| mistake).collect();
         if self.more.get()
-            && let Some(last) = told.last()
+            && let Some(last) = listed.last()
         {
             let more = Mistake {
                 line: last.line,
                 column: last.column,
-                ..whole_file(self.origin, "and more mistakes than are told")
+                ..whole_file(self.origin, "there are more mistakes than are listed here")
             };
-            told.push(more);
+            listed.push(more);
         }
-        Mistakes(told)
+        Mistakes(listed)
     }
 
     /// Line and column of a byte offset, both from 1, the column in characters.
@@ -320,7 +320,7 @@ mod tests {
                 root.get("known");
             });
             assert_eq!(told.lines().count(), 101, "{}", &told[..200]);
-            assert!(told.ends_with("and more mistakes than are told"));
+            assert!(told.ends_with("there are more mistakes than are listed here"));
         }
         let told = mistakes(&keys(100), |_| ());
         assert!(told.ends_with("f:100:1: /k99: is not a key here"), "{told}");

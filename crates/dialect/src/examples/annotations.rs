@@ -46,7 +46,7 @@ fn flaw(dialect: &Dialect, name: &str, value: &str) -> Option<(&'static str, Opt
             ("names no refusal", Some(help))
         }
         "operation" if value != "guard" => {
-            let help = "leave it out: other operations are told by their path";
+            let help = "leave it out: other operations are recognized by their path";
             ("is not `guard`", Some(help.to_owned()))
         }
         "only" if !["issuer", "client"].contains(&value) => {

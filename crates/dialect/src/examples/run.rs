@@ -260,7 +260,7 @@ impl<'r> ExampleRun<'r> {
             };
             match found {
                 None if wanted.is_empty() => None,
-                None => Some(format!("the reply tells no `{name}`, and {expected}")),
+                None => Some(format!("the reply has no `{name}`, but {expected}")),
                 Some(found) if found == wanted => None,
                 Some(found) => Some(format!(
                     "`{name}` of the reply is read as `{found}`, and {expected}"

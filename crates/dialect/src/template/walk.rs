@@ -58,7 +58,7 @@ impl TemplateMisfit {
         match (self.because, &*self.pointer) {
             (MisfitReason::WrongType, "") => format!("it is {}", self.found),
             (MisfitReason::WrongType, pointer) => {
-                format!("{pointer} is there in another form: {}", self.found)
+                format!("{pointer} has an unexpected form: {}", self.found)
             }
             (_, pointer) if self.found.is_empty() => format!("it lacks {pointer}"),
             (_, pointer) => format!("it lacks {pointer}, which is {}", self.found),
@@ -250,10 +250,9 @@ impl TemplateWalk<'_> {
 
     fn mistyped(&mut self, pattern: &TextPattern, value: &Json<'_>, place: &WalkPlace) {
         let hole = pattern.as_hole();
-        let wanted = hole.map_or(
-            "a text with what the template has beside its hole",
-            |hole| hole.codec.in_words(&hole.word),
-        );
+        let wanted = hole.map_or("a text with the template's text around its hole", |hole| {
+            hole.codec.in_words(&hole.word)
+        });
         self.note(MisfitReason::WrongType, place, instead(value, wanted));
     }
 

@@ -98,7 +98,7 @@ impl ReceivedReply<'_> {
         let fault = match values.peek() {
             None if pattern.is_optional() => return Ok(()),
             None => format!("it lacks the header {name}"),
-            Some(_) => format!("its header {name} is there in another form"),
+            Some(_) => format!("its header {name} has an unexpected form"),
         };
         let mut values = values.filter_map(|value| value.to_str().ok());
         match values.any(|value| pattern.bind(value, bindings)) {
@@ -123,7 +123,7 @@ impl ReceivedReply<'_> {
             return Ok(());
         }
         Err(self.fault(match kept.is_empty() {
-            false => format!("its cookie {name} (header set-cookie) is there in another form"),
+            false => format!("its cookie {name} (header set-cookie) has an unexpected form"),
             true if cookies::names(headers, name) => {
                 format!("it deletes the cookie {name} (header set-cookie)")
             }

@@ -65,7 +65,7 @@ impl ProxyFamily {
         if own.is_none() && check.version == Version::HTTP_2 {
             // Of a path over HTTP/2 the parser cuts off a `#` and what stands behind it,
             // which the proxy may forward.
-            let whole = "the path as the client sent it, which only HTTP/1.1 tells,";
+            let whole = "the path as the client sent it, which is known over HTTP/1.1 only,";
             return Err(missing(whole));
         }
         if own.is_none() && below.is_empty() {
@@ -139,7 +139,7 @@ fn nothing_foreign(headers: &HeaderMap, own: Option<&[HeaderName; 2]>) -> Result
         let read_as = folded(name);
         if read_as.starts_with(ANSWERING) {
             return Err(odd(format!(
-                "{name} is ours to say, and came with the check"
+                "{name} came with the check, although only Countersign sets it"
             )));
         }
         if TELLING.iter().any(|telling| *telling == *read_as) {
@@ -153,11 +153,12 @@ fn only_once<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
 ) -> Result<&'h HeaderValue, GuardDenial> {
-    only(headers, name).ok_or_else(|| odd(format!("{name} is there more than once")))
+    only(headers, name).ok_or_else(|| odd(format!("{name} came more than once")))
 }
 
 fn named(method: &HeaderValue) -> Result<Method, GuardDenial> {
-    Method::from_bytes(method.as_bytes()).map_err(|_| odd("the method is none".to_owned()))
+    let method = Method::from_bytes(method.as_bytes());
+    method.map_err(|_| odd("the method is not a valid HTTP method".to_owned()))
 }
 
 /// The path and query of a request target in origin form (RFC 9112 section 3.2.1). A

@@ -123,7 +123,7 @@ async fn a_handshake_that_does_not_end_well_says_how() {
             Play::Cut,
             502,
             Reason::UpstreamFailed,
-            "it cut the TLS handshake",
+            "it closed the connection during the TLS handshake",
         ),
         (
             Play::Plain,

@@ -22,7 +22,7 @@ pub(super) fn settle(
     switch: bool,
 ) -> Result<Response<Incoming>, RelayError> {
     if response.status().as_u16() > 599 {
-        return Err(failed("its status is none of HTTP"));
+        return Err(failed("its status is not a valid HTTP status"));
     }
     if !is_framed_plainly(response.headers()) {
         return Err(failed("its body has other transfer codings than chunked"));
@@ -31,7 +31,7 @@ pub(super) fn settle(
     // RFC 9110 section 7.8: "A server MUST NOT switch to a protocol that was not indicated by
     // the client in the corresponding request's Upgrade header field."
     if switches && !switch {
-        return Err(failed("it switched protocols unasked"));
+        return Err(failed("it switched protocols without being asked"));
     }
     if switches && !tunnel::is_websocket(response.headers()) {
         return Err(failed(
