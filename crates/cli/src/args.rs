@@ -186,7 +186,7 @@ fn failure(error: &clap::Error) -> Failure {
     failure.with_help(help.join("; "))
 }
 
-/// A command was named, and not what it is to do: the parser gives its whole help.
+/// A command without its subcommand: the parser gives its whole help.
 fn no_subcommand(help: &str) -> Failure {
     let mut lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let named = lines.by_ref().take_while(|line| !line.is_empty());
@@ -194,17 +194,17 @@ fn no_subcommand(help: &str) -> Failure {
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|name| !name.is_empty() && *name != "help")
         .collect();
-    Failure::usage("nothing says what to do").with_help(format!(
+    Failure::usage("the subcommand is missing").with_help(format!(
         "name one of {}; for more, try '--help'",
         names.join(", ")
     ))
 }
 
-/// What is said to who looks for `--secret`.
-const SECRETS: &str = "a secret is never an argument, where others could see it";
+/// The error for somebody who tries an option such as `--secret`.
+const SECRETS: &str = "a secret cannot be an argument, because others could see it";
 
-const SECRETS_HELP: &str = "name a file that holds it; a profile names one with secret_file, or a \
-variable with secret_env, or a command with secret_command";
+const SECRETS_HELP: &str = "name a file that contains it; a profile names a file with \
+secret_file, a variable with secret_env, or a command with secret_command";
 
 fn names_a_secret(error: &clap::Error) -> bool {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {

@@ -11,7 +11,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage("nobody can be asked whether to go on").with_help("say --yes"));
+        return Err(Failure::usage("nobody can be asked to confirm").with_help("say --yes"));
     }
     // The question goes beside the output, so that it can be seen where the
     // output is redirected.

@@ -47,8 +47,8 @@ fn main() -> ExitCode {
     exit::report(outcome, &output)
 }
 
-/// Nearly every command holds a key, a secret or a token, which a core dump would
-/// write down in the open. What it starts (`exec`) is given one too.
+/// Nearly every command has a key, a secret or a token in memory, which a core dump would
+/// contain in plaintext. The command that `exec` starts is given a token too.
 fn leave_no_core_dumps() {
     let none = Rlimit {
         current: Some(0),

@@ -15,11 +15,12 @@ use crate::output::Output;
 /// Arguments of `countersign logout`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-If the vendor cannot be told, as when it cannot be reached, the tokens are kept, so that they can be \
-ended later; with --forget they are forgotten here all the same.
+If the vendor cannot be told, for example because it cannot be reached, the tokens are kept, so that \
+they can be ended later; with --forget they are deleted here nevertheless.
 
-With --stale it ends what is kept for a former url or login of a profile, which `countersign status` \
-lists. With --forget that also removes what is damaged, or what another key sealed.
+With --stale it ends the sessions that are stored for an earlier url or login of a profile; \
+`countersign status` lists them. With --forget it also removes files that are damaged or sealed with \
+another key.
 
 The exit code is 69 if it may help to try again later.
 
@@ -34,11 +35,11 @@ pub(crate) struct LogoutArgs {
     profile: Option<String>,
     #[command(flatten)]
     profiles: ProfilesArgs,
-    /// End only the sessions that are stored for a former url or login, of the profile or of
+    /// End only the sessions that are stored for an earlier url or login of the profile, or of
     /// all profiles
     #[arg(long)]
     stale: bool,
-    /// Forget here what the vendor cannot be told of
+    /// Delete sessions here even if the vendor cannot be told
     #[arg(long)]
     forget: bool,
 }
@@ -65,7 +66,8 @@ pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Fa
             ("forgotten", untold(&error))
         }
         Err(error) => {
-            let failure = failure(&error).with_help("with --forget the tokens are forgotten here");
+            let failure = failure(&error)
+                .with_help("use --forget to forget the tokens here without telling the vendor");
             return Err(transcript.failed(failure));
         }
     };
@@ -74,19 +76,19 @@ pub(super) async fn run(args: &LogoutArgs, output: &mut Output) -> Result<(), Fa
     output.document(&document, &format!("{}: {said}", profile.name))
 }
 
-/// Removes what is kept.
+/// Removes the stored session.
 pub(super) async fn clear(store: &dyn SessionStore) -> Result<(), Failure> {
     let mut locked = store.lock().await.map_err(unusable)?;
     locked.clear().await.map_err(unusable)
 }
 
-/// What is kept cannot be read or removed.
+/// The failure of a command because the store cannot be read or written.
 pub(super) fn unusable(error: StoreError) -> Failure {
     let help = error.help();
     Failure::failed(error).with_help_of(help)
 }
 
-/// What is said of a session that was forgotten although its vendor does not know.
+/// The sentence about a session that was forgotten without telling its vendor.
 pub(super) fn untold(error: &Error) -> String {
     let why = printable(&error.message);
     format!("forgotten here; the vendor could not be told: {why}")
@@ -99,8 +101,8 @@ pub(super) fn name_and_sentence(outcome: LogoutOutcome) -> (&'static str, String
         LogoutOutcome::Dead => ("dead", "the vendor had ended the session already"),
         LogoutOutcome::Forgotten => (
             "forgotten",
-            "the tokens are forgotten here; the vendor cannot be told, so that they live there \
-             until they run out",
+            "the tokens are forgotten here; the vendor cannot end the session, so they stay valid \
+             there until they expire",
         ),
         LogoutOutcome::NotLoggedIn => ("not_logged_in", "nobody was logged in"),
     };

@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Result<PathAndQuery, ArgumentFault> {
     }
     let parsed = in_ascii(text).parse();
     parsed.map_err(|_| {
-        ArgumentFault::new("it has characters that cannot stand in a path")
+        ArgumentFault::new("it has characters that are not allowed in a path")
             .with_help("write a blank as %20")
     })
 }

@@ -1,5 +1,5 @@
-//! Stored sessions that no profile uses any more: how they are shown, and what is said of their
-//! end.
+//! Stale sessions, which are stored but no profile uses any more: how they are shown, and how
+//! their end is reported.
 
 use countersign_check::printable;
 use countersign_client::profile::StaleSession;
@@ -16,13 +16,13 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::table::Table;
 
-/// What lies there from before, of some profiles.
+/// The stale sessions of some profiles.
 pub(super) struct StaleSessions<'p> {
     selected: &'p SelectedProfiles,
     sessions: Vec<StaleSession>,
 }
 
-/// What became of one of them.
+/// How the attempt to end one of them went.
 struct StaleOutcome<'s> {
     session: &'s StaleSession,
     outcome: &'static str,
@@ -39,20 +39,20 @@ impl<'p> StaleSessions<'p> {
         Ok(Self { selected, sessions })
     }
 
-    /// For people; `None` if there is nothing.
+    /// For people; `None` if there are none.
     pub(super) fn text(&self) -> Option<String> {
         if self.sessions.is_empty() {
             return None;
         }
         let mut table = Table::headless();
         for session in &self.sessions {
-            table.row(["from before", &text(session)]);
+            table.row(["stale", &text(session)]);
         }
         let (lost, whole): (Vec<_>, Vec<_>) = self.sessions.iter().partition(|it| it.is_lost());
         let whole = (!whole.is_empty())
-            .then_some("`countersign logout --stale` ends what lies there from before\n");
+            .then_some("`countersign logout --stale` ends stale sessions\n");
         let lost = (!lost.is_empty())
-            .then_some("`countersign logout --stale --forget` also removes what cannot be read\n");
+            .then_some("`countersign logout --stale --forget` also removes files that cannot be read\n");
         Some(table.text() + whole.unwrap_or_default() + lost.unwrap_or_default())
     }
 
@@ -61,7 +61,7 @@ impl<'p> StaleSessions<'p> {
         self.sessions.iter().map(document).collect()
     }
 
-    /// Ends them. What a vendor cannot be told of is kept, unless it is to be
+    /// Ends them. A session is kept if its vendor cannot be told, unless it is to be
     /// forgotten.
     pub(super) async fn end(
         &self,
@@ -76,7 +76,7 @@ impl<'p> StaleSessions<'p> {
         let items: Vec<_> = all.iter().map(StaleOutcome::document).collect();
         let texts: Vec<_> = all.iter().map(StaleOutcome::text).collect();
         let text = match texts.is_empty() {
-            true => "Nothing lies there from before.".to_owned(),
+            true => "There are no stale sessions.".to_owned(),
             false => texts.join("\n"),
         };
         let document = transcript.added_to(json!({ "items": items }));
@@ -92,8 +92,8 @@ impl<'p> StaleSessions<'p> {
     ) -> Result<StaleOutcome<'s>, Failure> {
         let why = match &session.stored.state {
             StoredState::Damaged => "it is damaged",
-            StoredState::Closed => "another key sealed it",
-            StoredState::Former => "an older release kept it",
+            StoredState::Closed => "it is sealed with another key",
+            StoredState::Former => "an older release stored it",
             StoredState::Whole(record) => {
                 return self.end_whole(session, record, forget, transcript).await;
             }
@@ -171,7 +171,7 @@ impl<'p> StaleSessions<'p> {
     }
 }
 
-/// Whether all is ended. Where a vendor may answer later, that counts.
+/// Whether all are ended. If a vendor may answer later, the exit code says so.
 fn verdict(all: &[StaleOutcome<'_>]) -> Result<(), Failure> {
     let errors: Vec<_> = all.iter().filter_map(|it| it.error.as_ref()).collect();
     let said = match errors.len() {
@@ -183,7 +183,7 @@ fn verdict(all: &[StaleOutcome<'_>]) -> Result<(), Failure> {
         true => Failure::unavailable(said),
         false => Failure::failed(said),
     };
-    Err(failure.with_help("with --forget they are forgotten here"))
+    Err(failure.with_help("use --forget to forget them here without telling the vendor"))
 }
 
 fn lacking(what: &str) -> Error {
@@ -218,7 +218,7 @@ fn text(session: &StaleSession) -> String {
             format!("{}: ", printable(&whose))
         }
         (None, StoredState::Former | StoredState::Whole(_)) => {
-            "of a former url, login or key: ".to_owned()
+            "of an earlier url, login or key: ".to_owned()
         }
         // Whose it is cannot be read.
         (None, StoredState::Closed | StoredState::Damaged) => String::new(),
@@ -226,8 +226,8 @@ fn text(session: &StaleSession) -> String {
     let state = match &session.stored.state {
         StoredState::Whole(record) if record.tokens.is_some() => "logged in",
         StoredState::Whole(_) => "nobody is logged in",
-        StoredState::Closed => "another key sealed it",
-        StoredState::Former => "it cannot be gone on with",
+        StoredState::Closed => "it is sealed with another key",
+        StoredState::Former => "an older release stored it, and it cannot be continued",
         StoredState::Damaged => "it is damaged",
     };
     format!("{profile}: {whose}{state} ({file})")

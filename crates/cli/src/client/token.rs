@@ -14,10 +14,10 @@ use crate::output::Output;
 /// Arguments of `countersign token`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A token that is still fresh is printed without asking the vendor. Where the vendor counts requests, \
-say with --uses how many will be made with it: they are set aside for you.
+A token that is still fresh is printed without asking the vendor. If the vendor limits the requests \
+of a token, say with --uses how many you will make: they are reserved for you.
 
-With -v it shows what was asked of the vendor, if anything was, and the answers, without secrets.
+With -v it shows the exchanges with the vendor, if there were any, without secrets.
 
 Examples:
   curl -H \"Authorization: Bearer $(countersign token shop)\" https://api.shop/

@@ -46,7 +46,7 @@ fn refusals(dialect: &Dialect) -> String {
             "Refusals are those of RFC 6749 section 5.2: the file spells none\n".to_owned()
         }
         (false, true) => {
-            "Refusals are told by their HTTP status: the file spells none\n".to_owned()
+            "Refusals are recognized by their HTTP status: the file spells none\n".to_owned()
         }
     }
 }

@@ -122,7 +122,7 @@ fn check_url(text: &str, source: &str) -> Result<String, Failure> {
     };
     match (uri.scheme_str(), uri.host()) {
         (Some("http"), Some(host)) if !is_loopback_host(host) => Err(wrong(
-            "is not on this machine, and plain HTTP would show the admin key on the way",
+            "is not on this machine, and plain HTTP would expose the admin key to eavesdroppers",
         )
         .with_help("write https, or use a tunnel to its loopback address")),
         (Some("http" | "https"), Some(_)) => Ok(text.trim().trim_end_matches('/').to_owned()),

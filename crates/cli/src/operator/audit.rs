@@ -119,7 +119,7 @@ fn last(
         };
         return follow(args, account, after, heading, admin, output);
     }
-    let hint = "There are older ones: go on with --newest --after";
+    let hint = "There are older ones: continue with --newest --after";
     print(&page, hint, output)
 }
 

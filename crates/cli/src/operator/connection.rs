@@ -67,7 +67,7 @@ where
     let (sender, connection) = handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    // What ends the connection early is told to who waits for the answer.
+    // If the connection ends early, the request that waits for the answer fails with the error.
     tokio::spawn(async { drop(connection.await) });
     Ok(sender)
 }

@@ -14,7 +14,7 @@ use crate::table::Table;
 use crate::text::to_second;
 
 /// What is said where a listing has another page, before its place.
-pub(crate) const MORE: &str = "There are more: go on with --after";
+pub(crate) const MORE: &str = "There are more: continue with --after";
 
 /// Prints a page of a listing: its members `names` under `columns`.
 pub(crate) fn page<const N: usize>(

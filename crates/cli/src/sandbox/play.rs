@@ -132,7 +132,7 @@ fn check_listeners(args: &PlayArgs) -> Result<(), Failure> {
     let is_open = |address: &SocketAddr| !address.ip().is_loopback();
     match addresses.into_iter().flatten().find(is_open) {
         Some(address) if !args.danger_listen => Err(Failure::usage(format!(
-            "others can reach {address}, and a sandbox's secrets lie open"
+            "others can reach {address}, and a sandbox's secrets are public"
         ))
         .with_help("listen on 127.0.0.1, or say --danger-listen")),
         _ => Ok(()),

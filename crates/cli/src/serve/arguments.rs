@@ -64,7 +64,7 @@ fn check_listeners(args: &ServeArgs, settings: &Settings) -> Result<(), Failure>
     let server = &settings.server;
     if args.demo && !args.danger_listen && !server.listen.ip().is_loopback() {
         return Err(Failure::usage(format!(
-            "others can reach {}, and a demo's secrets lie open",
+            "others can reach {}, and a demo's secrets are public",
             server.listen
         ))
         .with_help("listen on 127.0.0.1, or say --danger-listen"));

@@ -71,7 +71,7 @@ impl DataDirectory {
         }
         if !demo && marked {
             return Err(Failure::usage(format!(
-                "{directory} holds the data of a demo, whose secrets lie open"
+                "{directory} holds the data of a demo, whose secrets are public"
             ))
             .with_help("name another directory with --data"));
         }

@@ -60,7 +60,7 @@ pub(crate) struct ManifestAccount<'a> {
     state: AccountState,
 }
 
-/// An account of the demo, with its secret in the open.
+/// An account of the demo, with its secret in plaintext.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct DemoAccount {
     api: String,

@@ -113,7 +113,7 @@ impl DryRuns {
     /// A proxy that asks about another request.
     fn judge_asking(&self, judged: &mut DryRunVerdict, api: &GuardedApi, dry_run: &DryRun) {
         if !self.trusted.has(dry_run.from) {
-            let words = format!("{} is none of the trusted proxies", dry_run.from);
+            let words = format!("{} is not a trusted proxy", dry_run.from);
             judged.stop(
                 DryRunStep::new("proxy", false, words),
                 peer_reply(Reason::ProxyUntrusted, &for_trusted_proxies()),
@@ -122,12 +122,13 @@ impl DryRuns {
         }
         if api.forward_auth().is_none() {
             judged.stop(
-                DryRunStep::new("proxy", false, "no proxy asks for verdicts of this api"),
+                DryRunStep::new("proxy", false, "this api does not use forward_auth"),
                 guard_reply(api, Reason::PathUnknown, String::new()),
             );
             return;
         }
-        let words = "a trusted proxy asks there about other requests, which decide the answer";
+        let words = "this is where a trusted proxy asks about requests; the verdict depends on \
+                     the request that it asks about";
         judged.steps.push(DryRunStep::new("proxy", true, words));
     }
 
@@ -280,7 +281,7 @@ fn route_steps(api: &GuardedApi, path: &str, dry_run: &DryRun) -> Vec<DryRunStep
 fn key_step(token: &TokenDiagnosis) -> DryRunStep {
     let (good, fate) = match token.key {
         KeyFate::Alive => (true, "lives"),
-        KeyFate::Gone { .. } => (false, "retired, and its last token has run out"),
+        KeyFate::Gone { .. } => (false, "retired, and its last token has expired"),
         KeyFate::Killed => (false, "was killed"),
     };
     DryRunStep::new("key", good, format!("{} {fate}", token.kid))
@@ -289,7 +290,7 @@ fn key_step(token: &TokenDiagnosis) -> DryRunStep {
 fn expiry_step(token: &TokenDiagnosis, now: Timestamp) -> DryRunStep {
     if token.expires_at <= now {
         let late = now.since(token.expires_at).as_secs();
-        return DryRunStep::new("expiry", false, format!("ran out {late} s ago"));
+        return DryRunStep::new("expiry", false, format!("expired {late} s ago"));
     }
     let left = token.expires_at.since(now).as_secs();
     DryRunStep::new("expiry", true, format!("runs out in {left} s"))
@@ -320,7 +321,7 @@ fn judge_keys(judged: &mut DryRunVerdict, method: &Method) {
             judged.steps.push(DryRunStep::new("keys", true, words));
         }
         Some(refused) => judged.stop(
-            DryRunStep::new("keys", false, "its public keys are only read there"),
+            DryRunStep::new("keys", false, "its public keys can only be read there"),
             peer_reply(Reason::MethodUnknown, &refused),
         ),
     }

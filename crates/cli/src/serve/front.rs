@@ -234,7 +234,7 @@ impl Front {
     }
 }
 
-/// The keys as a JWK Set (RFC 7517 section 5), for who verifies tokens itself.
+/// The keys as a JWK Set (RFC 7517 section 5), for programs that verify tokens themselves.
 fn public_keys(api: &IssuingApi, method: &Method, now: Timestamp) -> Response<FrontBody> {
     if let Some(refused) = refused_at_keys(method) {
         return refused.map(|body| Either::Left(Full::new(body)));
@@ -250,12 +250,13 @@ fn public_keys(api: &IssuingApi, method: &Method, now: Timestamp) -> Response<Fr
     response
 }
 
-/// What is answered to who does more than read public keys.
+/// The answer to a request that would do more than read public keys.
 pub(super) fn refused_at_keys(method: &Method) -> Option<Response<Bytes>> {
     if matches!(*method, Method::GET | Method::HEAD) {
         return None;
     }
-    let mut refused = problem(StatusCode::METHOD_NOT_ALLOWED, "public keys are only read");
+    let words = "public keys can only be read";
+    let mut refused = problem(StatusCode::METHOD_NOT_ALLOWED, words);
     // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405
     // response containing a list of the target resource's currently supported methods."
     let allow = HeaderValue::from_static("GET, HEAD");

@@ -29,7 +29,7 @@ fn is_local(host: &str) -> bool {
     name.is_some_and(is_loopback_host)
 }
 
-/// RFC 9110, section 15.5.20.
+/// RFC 9110 section 15.5.20.
 pub(super) fn misdirected<B: From<Bytes>>() -> Response<B> {
     let status = StatusCode::MISDIRECTED_REQUEST;
     let problem = serde_json::json!({

@@ -144,7 +144,7 @@ mod tests {
         config::read(&text, "test.toml", Path::new(".")).unwrap()
     }
 
-    /// What stays of `before` when `after` is read, and whom is believed then.
+    /// What stays of `before` when `after` is read, and which proxies are trusted then.
     fn reloaded(before: &Settings, after: &Settings) -> (Vec<String>, AddressPolicy) {
         let reload = ConfigurationReload {
             file: None,

@@ -36,7 +36,7 @@ pub(super) struct ProfilesOrigin {
 pub(super) struct ProfileReload {
     pub(super) origin: ProfilesOrigin,
     pub(super) posts: Vec<RunningSidecar>,
-    /// Told to who asks whether all is well.
+    /// Reported by the health check.
     pub(super) outdated: OutdatedProfiles,
 }
 

@@ -1,5 +1,5 @@
-//! One running process of sidecars: binds, serves until it is told to stop, drains,
-//! and logs out if it is to.
+//! A running process of sidecars: binds, serves until it is stopped, drains, and logs out
+//! if it was configured to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -52,7 +52,7 @@ fn another_url_or_login_logs_in_anew_and_the_old_session_can_be_ended() {
     stage.run(&["token", "pay"]).code(0);
     assert_eq!(stage.asked(TokenOperation::Login), 2);
     let status = stage.run(&["status"]).code(0);
-    for part in ["from before", stage.sandbox.url(), "logout --stale"] {
+    for part in ["stale", stage.sandbox.url(), "logout --stale"] {
         assert!(status.stdout.contains(part), "{part}: {}", status.stdout);
     }
     let stale = &stage.json(&["status"])["stale"][0];
@@ -257,7 +257,7 @@ fn what_another_key_sealed_goes_by_the_same_command() {
     stage.run(&["token", "pay"]).code(0);
     let status = stage.run(&["status"]).code(0);
     let whose = format!("{} as ", stage.sandbox.url());
-    for part in [&*whose, "another key sealed it", "--stale --forget"] {
+    for part in [&*whose, "it is sealed with another key", "--stale --forget"] {
         assert!(status.stdout.contains(part), "{part}: {}", status.stdout);
     }
     let kept = stage.run(&["logout", "--stale"]).code(1);

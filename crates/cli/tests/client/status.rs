@@ -69,7 +69,7 @@ fn each_place_of_a_secret_is_told_by_its_name() {
         ("secret_env = 'PAY_SECRET'", "in the variable PAY_SECRET"),
         (
             "secret_command = ['pass', 'planted']",
-            "told by the command pass\n",
+            "printed by the command pass\n",
         ),
         ("store = 'memory'", "not kept: a login asks for it"),
     ] {

@@ -226,7 +226,7 @@ fn a_command_that_is_not_named_is_told_apart_from_what_there_is() {
         (&["sandbox", "ctl"], "advance, set, clock, "),
     ] {
         let told = run(line).code(64).stderr;
-        let begins = format!("error: nothing says what to do\nhelp: name one of {named}");
+        let begins = format!("error: the subcommand is missing\nhelp: name one of {named}");
         assert!(told.starts_with(&begins), "{line:?}: {told}");
         assert_eq!(told.lines().count(), 2, "{line:?}: {told}");
     }

@@ -153,7 +153,7 @@ fn a_command_says_beside_its_output_as_much_as_it_is_asked_to() {
         let words = [&["account", "list", "--limit", "1"], more].concat();
         server.run(&words).code(0).stderr
     };
-    let hint = "There are more: go on with --after";
+    let hint = "There are more: continue with --after";
     assert!(said(&[]).starts_with(hint), "{}", said(&[]));
     assert_eq!(said(&["-q"]), "");
     let loud = said(&["-v"]);
@@ -241,7 +241,7 @@ fn the_audit_log_is_listed_by_what_it_is_about() {
     assert_eq!(of(&from_the_beginning)[0], of_acme[0]);
     let cut = server.run(&["audit", "list", "--limit", "2"]).code(0);
     let words = format!(
-        "older ones: go on with --newest --after {}",
+        "older ones: continue with --newest --after {}",
         of_acme[0]["number"]
     );
     assert!(cut.stderr.contains(&words), "{}", cut.stderr);

@@ -255,7 +255,7 @@ fn a_long_listing_says_how_to_go_on() {
     assert!(lines[0].starts_with("ID      API  LOGIN  STATE   ALLOWED FROM  CREATED"));
     assert!(lines[1].starts_with("100001  pay  a      active  all           2027-01-15"));
     assert_eq!(lines.len(), 3);
-    assert_eq!(ran.stderr, "There are more: go on with --after 100002\n");
+    assert_eq!(ran.stderr, "There are more: continue with --after 100002\n");
     let rest = ["account", "list", "--after", "100002", "--api", "pay"];
     let rest = json(&server, &rest);
     assert_eq!(rest["items"][0]["login"], "c");

@@ -71,7 +71,7 @@ impl ApiCall {
     }
 }
 
-/// The method; people write it small, too.
+/// The method, in any letter case.
 fn method(text: &str) -> Result<Method, Failure> {
     let method = Method::from_bytes(text.to_ascii_uppercase().as_bytes());
     match method {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_may_be_written_small_and_is_no_tunnel() {
+    fn a_method_may_be_in_lower_case_and_cannot_be_connect() {
         assert_eq!(method("patch").unwrap(), Method::PATCH);
         for bad in ["", "connect", "GET /", "/deposit/"] {
             assert!(method(bad).is_err(), "{bad}");

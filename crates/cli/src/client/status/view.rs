@@ -92,19 +92,19 @@ fn rows(status: &SessionStatus, table: &mut Table) {
     };
     table.row(["used until", &used]);
     let refresh = match (tokens.refreshes, tokens.stated_refresh_expires_at) {
-        (false, _) => "none: it is logged in again".to_owned(),
+        (false, _) => "none: a new login replaces the token".to_owned(),
         (true, _) if tokens.refreshed_by_access => {
-            "none: the access token is refreshed by itself, while it lives".to_owned()
+            "none: the access token itself is presented to refresh it, before it expires".to_owned()
         }
         (true, Some(at)) => end(at, status),
-        (true, None) => "there is one; the vendor does not tell when it ends".to_owned(),
+        (true, None) => "there is one; the vendor does not say when it expires".to_owned(),
     };
     table.row(["refresh token", &refresh]);
     if let Some(budget) = status.budget {
         let left = budget.saturating_sub(tokens.spent);
         table.row([
             "budget",
-            &format!("{left} of {budget} requests are not set aside"),
+            &format!("{left} of {budget} requests are not reserved"),
         ]);
     }
     if let Some(attempt) = &status.attempt {
@@ -204,7 +204,7 @@ fn secret(place: &SecretPlace) -> String {
         SecretPlace::Env(name) => format!("in the variable {name}"),
         SecretPlace::Command(words) => {
             let program = words.first().map_or("", String::as_str);
-            format!("told by the command {program}")
+            format!("printed by the command {program}")
         }
         SecretPlace::Asked => "not kept: a login asks for it".to_owned(),
     }
