@@ -84,7 +84,7 @@ impl StaleSession {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Setup`]: the dialect is not at hand, or the file does not say which one
+    /// [`ErrorKind::Setup`]: the dialect is not available, or the file does not say which one
     /// it is.
     pub fn dialect(&self, profiles: &[Profile]) -> Result<Arc<Dialect>, Error> {
         let name = &self.owner()?.dialect;
@@ -92,7 +92,7 @@ impl StaleSession {
         let named = at_hand.find(|it| it.name() == name);
         let shipped = || Dialect::compile(Dialect::shipped(name)?, name).ok();
         let found = named.cloned().or_else(|| shipped().map(Arc::new));
-        found.ok_or_else(|| lacking(format!("the dialect {name} is not at hand")))
+        found.ok_or_else(|| lacking(format!("the dialect {name} is not available")))
     }
 
     /// Begins to build a source of its tokens, to log out with: it reaches the vendor as
