@@ -253,7 +253,7 @@ pub(super) async fn change(
 
 fn update(asked: AccountChangeRequest, faults: &mut MemberFaults) -> Option<AccountUpdate> {
     if faults.nothing_given() {
-        let nothing = InvalidText::new("holds nothing to change");
+        let nothing = InvalidText::new("contains no change");
         return faults.invalid("", nothing.with_help("give state, allow or limits"));
     }
     Some(AccountUpdate {

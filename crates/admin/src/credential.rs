@@ -72,7 +72,7 @@ pub(super) async fn create(
     let account = place.account(&admin, &operator).await?;
     let api = admin.apis.get(&account.api).ok_or_else(|| {
         let name = &account.api;
-        let detail = format!("the account is of the api {name}, which is not served now");
+        let detail = format!("the account belongs to the api {name}, which is not served now");
         AdminProblem::conflict("api_not_served", detail)
     })?;
     let (wanted, once) = asked.read(|asked, faults| WantedCredential::judge(asked, api, faults))?;
@@ -129,7 +129,7 @@ pub(super) async fn change(
 
 fn update(asked: CredentialChangeRequest, faults: &mut MemberFaults) -> Option<CredentialUpdate> {
     if faults.nothing_given() {
-        let nothing = InvalidText::new("holds nothing to change");
+        let nothing = InvalidText::new("contains no change");
         return faults.invalid("", nothing.with_help("give state or scopes"));
     }
     Some(CredentialUpdate {

@@ -152,7 +152,7 @@ impl PartialSchema for KeyChangeRequest {
         OneOfBuilder::new()
             .item(killed)
             .item(retiring.property("now", now))
-            .description(Some("What becomes of a key."))
+            .description(Some("The new state of a key."))
             .into()
     }
 }
@@ -330,7 +330,9 @@ fn retire(sealed: &SealedKey, now: bool) -> Result<KeyRingChange, AdminProblem> 
 
 fn wanted(asked: KeyChangeRequest, faults: &mut MemberFaults) -> Option<KeyUpdate> {
     match (asked.state, asked.now) {
-        (KeyChangeState::Killed, Some(_)) => faults.fault("now", "goes with \"retiring\" only"),
+        (KeyChangeState::Killed, Some(_)) => {
+            faults.fault("now", "can only be used with \"retiring\"")
+        }
         (KeyChangeState::Killed, None) => Some(KeyUpdate::Killed),
         (KeyChangeState::Retiring, now) => Some(KeyUpdate::Retiring {
             now: now.unwrap_or(false),

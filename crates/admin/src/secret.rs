@@ -135,7 +135,7 @@ fn login_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
         return Ok(login);
     }
     Err(InvalidText::new(format!(
-        "does not have the form that the dialect {} fixes for logins",
+        "does not have the form that the dialect {} requires of logins",
         dialect.name()
     ))
     .with_help(GENERATED))
@@ -151,7 +151,7 @@ fn prefix_of(dialect: &Dialect, text: &str) -> Result<String, InvalidText> {
         return Ok(text.to_owned());
     }
     Err(InvalidText::new(format!(
-        "the dialect {} has no form of login that begins so",
+        "the dialect {} has no form of login with this prefix",
         dialect.name()
     )))
 }
@@ -179,7 +179,7 @@ fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {
         ("must have no control characters", GENERATED)
     } else if form.is_some_and(|form| !form.secret_matches(text)) {
         (
-            "does not have the form that the dialect fixes for secrets",
+            "does not have the form that the dialect requires of secrets",
             GENERATED,
         )
     } else {

@@ -40,13 +40,13 @@ enum PipePatience {
 impl PipePatience {
     fn check(self, begun: Instant) -> io::Result<()> {
         let (limit, what) = match self {
-            Self::ForAll(limit) => (limit, "to whose end nobody wrote"),
-            Self::ForWriter(limit) => (limit, "to which nobody wrote"),
+            Self::ForAll(limit) => (limit, "that was not closed"),
+            Self::ForWriter(limit) => (limit, "that nobody wrote to"),
         };
         if begun.elapsed() < limit {
             return Ok(());
         }
-        let told = format!("it is a pipe, {what} within {} seconds", limit.as_secs());
+        let told = format!("it is a pipe {what} within {} seconds", limit.as_secs());
         Err(io::Error::new(io::ErrorKind::TimedOut, told))
     }
 }

@@ -240,7 +240,7 @@ impl Profiles {
         }
         if is_readable && read.iter().any(Profile::holds_secrets) {
             warn(&format!(
-                "others can read {origin}, which holds secrets itself: run `chmod 600 {origin}`"
+                "others can read {origin}, which contains secrets: run `chmod 600 {origin}`"
             ));
         }
         Ok(read)

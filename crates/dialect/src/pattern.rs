@@ -88,7 +88,7 @@ impl TextPattern {
                 let Some(end) = rest.find('}') else {
                     return Err(PatternFlaw {
                         help: Some(BRACES.to_owned()),
-                        ..PatternFlaw::new(at, "a hole that does not end")
+                        ..PatternFlaw::new(at, "an unterminated hole")
                     });
                 };
                 flush(&mut fixed, &mut parts);
@@ -349,7 +349,7 @@ mod tests {
             (
                 "{login",
                 0,
-                "a hole that does not end (write `{{` and `}}` for plain braces)",
+                "an unterminated hole (write `{{` and `}}` for plain braces)",
             ),
             (
                 "{ login(key: 1) }",

@@ -116,7 +116,7 @@ impl PlayableDialect {
         let parts = self.dialect.parts_to_give();
         if !parts.is_empty() {
             self.made_up.push(format!(
-                "Every value of {} is taken.",
+                "Every value of {} is accepted.",
                 listed(&parts, "extra.")
             ));
         }

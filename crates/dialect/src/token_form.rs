@@ -171,7 +171,7 @@ fn describe_misfit(
     match because {
         MisfitReason::WrongType => format!("`{pointer}` is of the wrong type"),
         MisfitReason::Missing | MisfitReason::ConstantMissing => format!("`{pointer}` is missing"),
-        MisfitReason::ConstantDiffers => format!("`{pointer}` is another"),
+        MisfitReason::ConstantDiffers => format!("`{pointer}` has another value"),
     }
 }
 

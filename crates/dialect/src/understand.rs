@@ -158,7 +158,9 @@ impl Dialect {
             .as_ref()
             .and_then(|it| it.text(&HoleWord::Field("detail".into())));
         match words {
-            Some(words) => format!("it says no in words that are not a refusal: {words:?}"),
+            Some(words) => format!(
+                "it denies the request in words that are not listed as a refusal: {words:?}"
+            ),
             None => "it says no, and not why".to_owned(),
         }
     }

@@ -66,7 +66,7 @@ pub enum RingFault {
     #[error("a key ring needs exactly one active key, this one has {0}")]
     Active(usize),
     /// More keys are alive than allowed.
-    #[error("a key ring has at most {MAX_LIVE} living keys, this one would have {0}")]
+    #[error("a key ring has at most {MAX_LIVE} keys that are alive, but this one would have {0}")]
     TooMany(usize),
     /// One ring has keys of several algorithms.
     #[error("a key ring has keys of one algorithm only")]

@@ -183,7 +183,9 @@ fn may_be_object(bytes: &[u8]) -> bool {
 
 fn coded() -> GuardDenial {
     GuardDenial {
-        detail: Some("a static key could hide in the body, which has a content coding".to_owned()),
+        detail: Some(
+            "the body has a content coding, so a static key in it could not be found".to_owned(),
+        ),
         ..GuardDenial::from(Reason::RequestMalformed)
     }
 }

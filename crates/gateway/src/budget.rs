@@ -225,7 +225,7 @@ impl TokenBudgets {
             }
         };
         if tokio::time::timeout(PATIENCE, all).await.is_err() {
-            tracing::warn!("the store did not lend in time: a part of some budgets is lost");
+            tracing::warn!("the store did not answer in time: a part of some budgets is lost");
         }
     }
 }

@@ -250,7 +250,7 @@ fn denied(asked: &HeaderMap) -> GuardDenial {
     let origin = only(asked, &ORIGIN).and_then(|origin| origin.to_str().ok());
     GuardDenial {
         detail: Some(match origin {
-            Some(origin) => format!("{origin} is not among the origins in cors"),
+            Some(origin) => format!("the origin {origin} is not listed in cors"),
             None => "Origin came more than once, or cannot be read".to_owned(),
         }),
         ..GuardDenial::from(Reason::OriginDenied)

@@ -22,7 +22,7 @@ pub enum RelayError {
     #[error("{0}")]
     ClientGone(String),
     /// The limit of open tunnels is reached.
-    #[error("all places for tunnels are taken")]
+    #[error("the limit of tunnels is reached")]
     NoRoom {
         /// When a tunnel may be free.
         retry_after: Duration,

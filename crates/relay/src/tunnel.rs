@@ -149,7 +149,7 @@ enum TunnelEnd {
     Idle,
     #[error("one side closed the connection early: {0}")]
     Broken(io::Error),
-    #[error("it never came up")]
+    #[error("the connection was not switched")]
     Unopened,
     #[error("{0}")]
     Over(String),

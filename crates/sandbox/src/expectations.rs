@@ -165,7 +165,7 @@ impl RequestExpectations {
         });
         let at_least = self.min_requests.filter(|bound| *bound > asked.requests);
         let at_least = at_least.map(|bound| match asked.requests {
-            0 => format!("nothing was called, and at least {bound} expected"),
+            0 => format!("no request was made, but at least {bound} expected"),
             seen => format!("requests: {seen}, and at least {bound} expected"),
         });
         let failures: Vec<_> = at_least.into_iter().chain(exactly).chain(at_most).collect();
@@ -241,7 +241,7 @@ mod tests {
         let within = RequestExpectations::new().max_refreshes(1).no_expired();
         assert_eq!(within.check(&[]), Ok(RequestCounts::default()));
         let called = within.min_requests(1);
-        let told = "nothing was called, and at least 1 expected";
+        let told = "no request was made, but at least 1 expected";
         assert_eq!(called.check(&[]), Err(vec![told.to_owned()]));
         assert!(
             RequestExpectations::new()

@@ -351,7 +351,7 @@ impl IssuerRequest<'_> {
             operation = record.operation.name(),
             account = record.account.map(AccountId::number),
             address = %self.caller.address,
-            "a right secret came from an address that is not allowed"
+            "a correct secret came from an address that is not allowed"
         );
     }
 

@@ -44,7 +44,7 @@ pub enum HashingQueue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordFault {
     /// The pool is full, including its queue.
-    #[error("all places for password hashing are taken")]
+    #[error("too many passwords are being checked at once")]
     Busy,
     /// The hash function failed, or a stored hash cannot be read.
     #[error("the password hash could not be computed")]

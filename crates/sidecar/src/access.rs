@@ -65,7 +65,7 @@ impl AccessRules {
             return Err(SidecarProblem::new(
                 ProblemCause::Method,
                 format!(
-                    "{method} has a server give back what it was sent, the token too: it is not carried"
+                    "{method} makes a server return what it was sent, including the token, so it is not forwarded"
                 ),
             ));
         }

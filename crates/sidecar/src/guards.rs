@@ -70,7 +70,7 @@ fn check_no_browser(fields: &HeaderMap) -> Result<(), SidecarProblem> {
         None => Ok(()),
         Some(name) => Err(SidecarProblem::new(
             ProblemCause::Browser,
-            format!("{name} is what browsers send, and no page may use this sidecar"),
+            format!("{name} is a header of browsers, and no page may use this sidecar"),
         )),
     }
 }

@@ -185,9 +185,9 @@ impl Sidecar {
     fn log(&self, problem: &SidecarProblem, method: &Method, path: &str) {
         let (profile, code, detail) = (self.name.as_str(), problem.code(), &*problem.detail_text());
         if problem.status().is_server_error() {
-            tracing::warn!(profile, code, %method, path, detail, "not carried");
+            tracing::warn!(profile, code, %method, path, detail, "not forwarded");
         } else {
-            tracing::info!(profile, code, %method, path, detail, "not carried");
+            tracing::info!(profile, code, %method, path, detail, "not forwarded");
         }
     }
 

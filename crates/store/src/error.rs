@@ -182,7 +182,7 @@ impl MasterKeyProofError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RewrapError {
     /// A record does not open under the master key.
-    #[error("the sealed record {0:?} does not open")]
+    #[error("the sealed record {0:?} cannot be decrypted")]
     NotOpened(String),
     /// A record could not be sealed.
     #[error("the new master key could not be used")]

@@ -96,7 +96,9 @@ pub enum SealError {
     #[error("the record could not be sealed")]
     NotSealed,
     /// Another master key sealed it, it belongs elsewhere, or it was changed.
-    #[error("the sealed record does not open: another master key, another place, or damage")]
+    #[error(
+        "the sealed record cannot be decrypted: it is damaged, or was sealed with another master key or for another place"
+    )]
     NotOpened,
 }
 

@@ -191,7 +191,7 @@ where
             Poll::Ready(Ok(response))
         }
         Ok(Poll::Ready(response)) if response.status().is_informational() => {
-            tracing::error!(status = %response.status(), "an interim answer was given as a final one");
+            tracing::error!(status = %response.status(), "the service gave an interim answer as its final one");
             Poll::Ready(Err(TransportRefusal::Broken))
         }
         Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),

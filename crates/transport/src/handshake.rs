@@ -207,7 +207,7 @@ where
         }
         Err((error, _)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(None),
         Err((error, io)) => {
-            tracing::debug!(%error, %peer.address, "no TLS handshake");
+            tracing::debug!(%error, %peer.address, "the TLS handshake failed");
             // With the end it hears that it is not understood.
             part(io).await;
             Err(Some(TransportRefusal::Handshake))

@@ -79,7 +79,7 @@ impl NewRefusal {
         let at_home = self.api.as_ref().is_none_or(|own| own == api);
         self.reason = better_reason(self.reason, at_home, token);
         if !at_home {
-            words.push(format!("the token is of the api {api}"));
+            words.push(format!("the token belongs to the api {api}"));
         }
         words.extend(key_words(token));
         words.extend(self.kind_words(token.kind));

@@ -44,7 +44,7 @@ impl RingFile {
         tracing::warn!(
             %fault,
             path = %path.display(),
-            "the file of refusals cannot be used: it is set aside, and a new one begins");
+            "the file of refusals cannot be used: it is renamed, and a new one is created");
         put_aside(path)?;
         Self::try_open(path)
     }

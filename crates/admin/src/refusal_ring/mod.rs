@@ -89,7 +89,7 @@ impl RefusalRing {
             thread.spawn(run).map_err(file::RingFileFault::from)
         });
         if let Err(fault) = &writer {
-            tracing::error!(%fault, path = %path.display(), "refusals are not kept");
+            tracing::error!(%fault, path = %path.display(), "refusals are not recorded");
         }
         let queue = writer.is_ok().then_some(sender);
         Self(Arc::new(RingInner {

@@ -147,7 +147,7 @@ impl RingWriter {
         // What was to be repeated may not be there.
         self.minute = FloodMinute::default();
         if !self.failing {
-            tracing::error!(%error, "refusals could not be kept");
+            tracing::error!(%error, "refusals could not be recorded");
         }
         self.failing = true;
         let damaged = [ErrorCode::DatabaseCorrupt, ErrorCode::NotADatabase];
@@ -165,7 +165,7 @@ impl RingWriter {
         let file = put_aside(&self.path).map_err(Into::into);
         match file.and_then(|()| RingFile::open(&self.path)) {
             Ok(file) => self.take(file),
-            Err(fault) => tracing::error!(%fault, "refusals are no longer kept"),
+            Err(fault) => tracing::error!(%fault, "refusals are no longer recorded"),
         }
     }
 }

@@ -119,12 +119,12 @@ fn bad_accounts() -> Vec<(Value, &'static str, &'static str)> {
         (
             json!({ "api": "coin", "login_prefix": "7" }),
             "/login_prefix",
-            "begins so",
+            "with this prefix",
         ),
         (
             json!({ "api": "pay", "login_prefix": "a" }),
             "/login_prefix",
-            "begins so",
+            "with this prefix",
         ),
         (
             json!({ "api": "pay", "id": 0 }),
@@ -427,6 +427,6 @@ async fn a_change_must_change_something() {
     let empty = server.patch(&credential, json!({})).await;
     assert_eq!(
         told(&empty.body),
-        "holds nothing to change (give state or scopes)"
+        "contains no change (give state or scopes)"
     );
 }

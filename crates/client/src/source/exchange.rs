@@ -69,7 +69,8 @@ impl SourceSetup {
 
     fn unwritable_request(&self, operation: TokenOperation, why: &dyn std::fmt::Display) -> Error {
         let (name, dialect) = (&self.name, self.dialect.name());
-        let message = format!("{name}: a {operation} of {dialect} cannot be written: {why}");
+        let message =
+            format!("{name}: the request for a {operation} of {dialect} cannot be made: {why}");
         Error::new(ErrorKind::Setup, message)
     }
 

@@ -48,7 +48,7 @@ impl SourceSetup {
     /// The vendor grants tokens that cannot be used.
     pub(super) fn unusable_tokens(&self) -> Error {
         let message = format!(
-            "{}: the vendor grants tokens that cannot be used",
+            "{}: the vendor refuses the tokens that it issues",
             self.name
         );
         Error::new(ErrorKind::Unintelligible, message)

@@ -104,7 +104,7 @@ impl SealedFile {
                 moved.map_err(|error| io_error(former, "renamed", &error))?;
                 tracing::info!(
                     file = %self.path.display(),
-                    "the session of an older release was taken over"
+                    "the session of an older release was converted"
                 );
                 self.replace(&record)
             }

@@ -208,7 +208,7 @@ fn request<'d>(value: &TomlValue<'d>, context: &CompileContext<'d>) -> Option<Re
         .and_then(|basic| self::basic(&basic, &vocabulary));
     let headers = headers.unwrap_or_default();
     if basic.is_some() && headers.iter().any(|(name, _)| name == AUTHORIZATION) {
-        table.blame("has both `basic` and a header `Authorization`, which are one");
+        table.blame("has both `basic` and a header `Authorization`, which are the same header");
     }
     Some(RequestForm {
         media,
@@ -226,7 +226,7 @@ fn accept_media(table: &TomlTable<'_>, payload: &RequestPayload) -> Vec<String> 
         return Vec::new();
     };
     if !matches!(payload, RequestPayload::Json(_)) {
-        value.blame("is for a request with a `body` of JSON alone", None);
+        value.blame("can only be used for a request with a `body` of JSON", None);
     }
     let types = value.array().unwrap_or_default();
     types.iter().filter_map(media_type).collect()

@@ -96,7 +96,7 @@ fn name(text: &str) -> Result<HeaderName, &'static str> {
     let name: HeaderName = text.parse().map_err(|_| "is not the name of a header")?;
     match name.as_str() {
         "content-type" => Err("is not set here: write `media`"),
-        name if RESERVED.contains(&name) => Err("is not a dialect's to set"),
+        name if RESERVED.contains(&name) => Err("cannot be set by a dialect"),
         _ => Ok(name),
     }
 }

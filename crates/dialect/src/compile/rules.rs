@@ -108,7 +108,7 @@ impl FileRules<'_, '_> {
             |hole: &&PatternHole| matches!(hole.word, HoleWord::Login | HoleWord::Secret);
         let mut credentials = form.request.holes().into_iter().filter(credential);
         if form.operation == TokenOperation::Login && credentials.any(|hole| hole.optional) {
-            blame("cannot do without `{login}` and `{secret}`: neither is optional");
+            blame("requires `{login}` and `{secret}`: neither may be optional");
         }
         let token = |hole: &PatternHole| {
             matches!(hole.word, HoleWord::RefreshToken | HoleWord::AccessToken)
@@ -119,7 +119,7 @@ impl FileRules<'_, '_> {
             && tokens.peek().is_some()
             && tokens.all(|hole| hole.optional)
         {
-            blame("cannot do without the token that it refreshes: it is not optional");
+            blame("requires the token that it refreshes: it may not be optional");
         }
         if self.dialect.serves.issuer && self.dialect.serves.client {
             Self::succeeding(form, &place);
@@ -356,7 +356,7 @@ impl FileRules<'_, '_> {
                 self.blame_below("tokens", &refresh, message);
             }
             (false, true) => {
-                let message = format!("is of no use: `{name}` has no `[[refresh]]`");
+                let message = format!("has no effect: `{name}` has no `[[refresh]]`");
                 self.blame_below("tokens", &refresh, message);
             }
             _ => {}

@@ -162,9 +162,9 @@ impl<'r> ExampleRun<'r> {
                     unread.detail
                 ))
             }
-            (HeardRequest::Command(_), Some(refusal)) if is_by_reading(refusal) => {
-                Some(format!("the request is read, and not refused as {refusal}"))
-            }
+            (HeardRequest::Command(_), Some(refusal)) if is_by_reading(refusal) => Some(format!(
+                "the request is accepted, but should be refused as {refusal}"
+            )),
             (HeardRequest::Guarded(token), Some(refusal)) => {
                 let wrong = token.is_none() != (refusal == MissingBearer);
                 let found = if token.is_some() { "a" } else { "no" };

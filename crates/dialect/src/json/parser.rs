@@ -59,7 +59,7 @@ impl<'a> JsonParser<'a> {
 
     fn value(&mut self, depth: usize) -> Result<JsonNode<'a>, JsonFault> {
         if depth >= self.rules.depth {
-            return self.fault("nested too deep");
+            return self.fault("nested too deeply");
         }
         let start = self.at;
         let value = match self.peek() {
@@ -187,7 +187,7 @@ impl<'a> JsonParser<'a> {
                 Some(b'"') => break,
                 Some(b'\\') => whole.to_mut().push(self.escaped()?),
                 Some(_) => return self.fault("a control character in a string"),
-                None => return self.fault("a string that does not end"),
+                None => return self.fault("an unterminated string"),
             }
         }
         self.at += 1;

@@ -114,7 +114,7 @@ fn too_seldom(events: &[StepEvent], operation: TokenOperation, least: usize) -> 
     let count = requests_for(events, operation).count();
     (count < least).then(|| {
         format!(
-            "{}, where {least} or more are due",
+            "{}, where at least {least} are expected",
             times(count, noun(operation))
         )
     })

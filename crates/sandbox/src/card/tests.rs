@@ -124,7 +124,7 @@ fn each_demand_knows_what_satisfies_it_and_what_does_not() {
         (
             AtLeast(Refresh, 1),
             "0 login 200",
-            Some("0 refreshes, where 1 or more are due"),
+            Some("0 refreshes, where at least 1 are expected"),
         ),
         (
             Never(Reason::TokenExpired),

@@ -20,7 +20,7 @@ pub enum TlsFault {
         error: io::Error,
     },
     /// The file is longer than any chain or key.
-    #[error("{} has more than a mebibyte", .0.display())]
+    #[error("{} is larger than 1 MiB", .0.display())]
     TooLong(PathBuf),
     /// There is no certificate in the file.
     #[error("{} has no certificate", .0.display())]

@@ -131,7 +131,7 @@ fn each_fault_of_a_file_is_told_with_its_name() {
         (certificate, &other, "served.crt has no certificate"),
         (certificate, truncated, "served.crt is not well-formed PEM"),
         (certificate, not_der, "certificate in"),
-        (certificate, &long, "served.crt has more than a mebibyte"),
+        (certificate, &long, "served.crt is larger than 1 MiB"),
         (key, b"", "served.key has no private key"),
         (key, &good, "served.key has no private key"),
         (key, not_a_key, "served.key cannot be used"),

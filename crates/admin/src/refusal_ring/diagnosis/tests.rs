@@ -130,7 +130,7 @@ async fn a_token_of_another_api_is_told_apart_from_a_forged_one() {
     for reason in [Reason::TokenForged, Reason::TokenMalformed] {
         let found = world.diagnosed(refused(reason, NOW), &of_gift);
         assert_eq!(found.reason, Reason::WrongApi);
-        assert_eq!(found.detail, "the token is of the api gift");
+        assert_eq!(found.detail, "the token belongs to the api gift");
         assert_eq!(found.account, AccountId::new(100_001));
     }
     let forged = Secret::from("eyJhbGciOiJIUzI1NiJ9.e30.AAAA");

@@ -85,7 +85,7 @@ pub(super) fn only_one<'d, 'k>(
     let names: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
     for (_, value) in given.iter().skip(1) {
         let help = format!("write only one of {}", names.join(", "));
-        value.blame("is one too many", Some(help));
+        value.blame("cannot be combined with the other", Some(help));
     }
     given.into_iter().next()
 }
