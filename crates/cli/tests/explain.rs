@@ -63,7 +63,7 @@ async fn a_refusal_is_kept_wherever_it_was_refused() {
         (&seen["reason"], &seen["front"]),
         (&json!("wrong_api"), &json!("built-in"))
     );
-    assert_eq!(seen["detail"], "the token is of the api mypopup");
+    assert_eq!(seen["detail"], "the token belongs to the api mypopup");
     assert_eq!(seen["account"], account.client_id);
     assert_eq!(
         (&seen["method"], &seen["path"]),
@@ -217,7 +217,7 @@ const CASES: &[Case] = &[
     Case {
         cause: "wrong api",
         login: "wrong-api",
-        says: &["wrong_api at pay", "the token is of the api gift"],
+        says: &["wrong_api at pay", "the token belongs to the api gift"],
     },
     Case {
         cause: "proxy header",
@@ -492,7 +492,7 @@ async fn a_dry_run_says_what_the_guard_would_decide_and_spends_nothing() {
     let good = dry("127.0.0.1", "/pay/api/orders");
     assert!(good.contains("The request would pass."), "{good}");
     assert!(
-        good.contains("protected") && good.contains("runs out in "),
+        good.contains("protected") && good.contains("expires in "),
         "{good}"
     );
     let elsewhere = dry("127.0.0.1", "/gift/api/orders");

@@ -110,5 +110,8 @@ async fn it_learns_nothing_of_a_token_of_the_other() {
     assert_eq!(none["items"], json!([]));
     let all = ask(&server, &server.admin_key(), "GET", &of_account, "").await;
     let all: Value = all.json();
-    assert_eq!(all["items"][0]["detail"], "the token is of the api gift");
+    assert_eq!(
+        all["items"][0]["detail"],
+        "the token belongs to the api gift"
+    );
 }

@@ -167,14 +167,14 @@ async fn a_story_is_told_by_ctl_and_judged_by_its_exit_code() {
     let idle = sandbox.ctl(&["assert", "--max-logins", "2", "--no-expired"]);
     assert_eq!(idle.code, 0);
     assert!(
-        idle.stdout.contains("nothing was called"),
+        idle.stdout.contains("no request was made"),
         "{}",
         idle.stdout
     );
     let idle = sandbox.ctl(&["assert", "--max-logins", "2", "--min-requests", "1"]);
     assert_eq!(idle.code, 1);
     assert!(
-        idle.stderr.contains("nothing was called"),
+        idle.stderr.contains("no request was made"),
         "{}",
         idle.stderr
     );
@@ -280,7 +280,7 @@ fn what_is_written_wrongly_is_told_with_what_to_write() {
         ),
         (
             &["mypopup", "--assert", " ", "--", "true"],
-            "expects nothing",
+            "has no condition",
         ),
         (
             &["mypopup", "--upstream", "nowhere", "--", "true"],
@@ -403,7 +403,7 @@ fn the_exit_code_of_a_command_is_passed_on_and_bounds_can_fail_it() {
             &["mypopup", "--assert", "no-expired"],
             "true",
             0,
-            "nothing was called",
+            "no request was made",
         ),
         (
             &["mypopup", "--assert", "logins=1"],
@@ -415,7 +415,7 @@ fn the_exit_code_of_a_command_is_passed_on_and_bounds_can_fail_it() {
             &["mypopup", "--assert", "min-requests=1"],
             "exit 7",
             7,
-            "nothing was called",
+            "no request was made",
         ),
     ] {
         let ran = beside(words, script);

@@ -70,7 +70,7 @@ pub(super) async fn run(args: &DoctorArgs, output: &mut Output) -> Result<(), Fa
     let probe = args.probe();
     if let Some(probe) = &probe {
         for profile in &selected.profiles {
-            confirm(&format!("{} Go on?", probe.warning(profile)), args.yes)?;
+            confirm(&format!("{} Continue?", probe.warning(profile)), args.yes)?;
         }
     }
     let mut all = Vec::new();

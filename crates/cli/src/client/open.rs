@@ -103,7 +103,7 @@ pub(super) async fn secret(profile: &Profile) -> Result<Secret, Failure> {
     }
     let terminal = prompt::terminal().ok_or_else(|| {
         Failure::usage(format!(
-            "the profile {} names no secret, and there is no terminal to ask at",
+            "the profile {} does not say where the secret is, and there is no terminal to ask for it",
             profile.name
         ))
         .with_help("add one of secret_file, secret_env and secret_command to it")

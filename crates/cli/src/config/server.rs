@@ -262,7 +262,7 @@ fn tls(given: &GivenValues<'_>, keys: [&str; 2], base: &Path) -> TlsChoice {
 }
 
 fn lonely(alone: &TomlValue<'_>, other: &str) -> TlsChoice {
-    alone.blame(format!("needs `{other}` beside it"), None);
+    alone.blame(format!("needs `{other}` as well"), None);
     TlsChoice::Some(None)
 }
 

@@ -90,7 +90,7 @@ pub(super) enum AccountCommand {
     Delete {
         /// Its id, or one of its logins
         account: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -105,10 +105,10 @@ pub(super) struct LimitArgs {
     /// Sessions at the same time
     #[arg(long, value_name = "N", value_parser = limit)]
     sessions: Option<Limit>,
-    /// Logins and refreshes a minute
+    /// Logins and refreshes per minute
     #[arg(long, value_name = "N", value_parser = limit)]
     mints_per_minute: Option<Limit>,
-    /// Guarded requests a second
+    /// Guarded requests per second
     #[arg(long, value_name = "N", value_parser = limit)]
     requests_per_second: Option<Limit>,
 }

@@ -16,7 +16,7 @@ use crate::exit::Failure;
 /// How an operator command finds its server.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServerArgs {
-    /// The server's data directory; beats the environment [default: ./countersign-data]
+    /// The server's data directory; takes precedence over the environment [default: ./countersign-data]
     #[arg(long, value_name = "DIR", global = true)]
     data: Option<PathBuf>,
 }

@@ -224,7 +224,7 @@ impl Admin {
     fn distrusted(&self, why: &str) -> Failure {
         let Address { url, source, .. } = &self.address;
         Failure::unavailable(format!(
-            "{url} shows a certificate that is not believed ({why})"
+            "{url} has a certificate that is not trusted ({why})"
         ))
         .with_help(format!(
             "name the PEM file of its authority in COUNTERSIGN_ADMIN_CA_FILE; a certificate that \

@@ -47,7 +47,7 @@ then on.\n\nExample:\n  countersign admin-key list"
     Delete {
         /// Its name
         name: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },

@@ -36,7 +36,7 @@ pub(super) enum ApiCommand {
     RevokeAll {
         /// Its name
         api: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },

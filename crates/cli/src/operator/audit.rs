@@ -67,8 +67,7 @@ pub(super) struct ListArgs {
     /// Newest first
     #[arg(long, conflicts_with = "follow")]
     newest: bool,
-    /// Go on with what is written from now on, until it is interrupted; with --json a line for
-    /// each entry
+    /// Keep printing new entries until interrupted; with --json one line for each
     #[arg(long, conflicts_with = "until")]
     follow: bool,
 }

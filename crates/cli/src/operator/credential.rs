@@ -61,7 +61,7 @@ pub(super) enum CredentialCommand {
     Delete {
         #[command(flatten)]
         which: CredentialRef,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },

@@ -68,7 +68,10 @@ pub(super) fn run(args: &ExplainArgs, admin: &Admin, output: &mut Output) -> Res
             "the method or the path of the request is missing",
         )
         .with_help("name both, as in `countersign explain --from 192.0.2.7 GET /orders`")),
-        (None, None, _) => Err(Failure::usage("nothing says what to explain").with_help(
+        (None, None, _) => Err(Failure::usage(
+            "neither a support id, a login nor a request is named",
+        )
+        .with_help(
             "name the support id of a refusal, or a login with --login, or a request with --from",
         )),
     }

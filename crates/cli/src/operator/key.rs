@@ -49,7 +49,7 @@ pub(super) enum KeyCommand {
     Rotate {
         #[command(flatten)]
         which: WhichKeys,
-        /// Even if other verifiers of tokens may not know the new key yet
+        /// Rotate even if other verifiers of tokens may not know the new key yet
         #[arg(long)]
         now: bool,
     },
@@ -58,7 +58,7 @@ pub(super) enum KeyCommand {
     Retire {
         /// Its id
         kid: String,
-        /// Even if other verifiers of tokens may not know the next key yet
+        /// Retire it even if other verifiers of tokens may not know the next key yet
         #[arg(long)]
         now: bool,
     },
@@ -67,7 +67,7 @@ pub(super) enum KeyCommand {
     Kill {
         /// Its id
         kid: String,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },
@@ -80,7 +80,7 @@ Example:
   countersign key rewrap --data /var/lib/countersign --yes"
     )]
     Rewrap {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },

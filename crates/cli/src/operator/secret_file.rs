@@ -37,7 +37,7 @@ pub(crate) fn read(file: &Path) -> Result<Secret, Failure> {
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() || line.contains('\n') {
         return Err(Failure::usage(format!(
-            "{name} must hold the secret alone, in one line"
+            "{name} must contain only the secret, in one line"
         )));
     }
     Ok(Secret::from(line))

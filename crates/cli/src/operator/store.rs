@@ -35,7 +35,7 @@ countersign store mend-clock --data /var/lib/countersign\n  \
 countersign store mend-clock --data /var/lib/countersign --yes --json"
     )]
     MendClock {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
     },

@@ -10,7 +10,7 @@ use crate::exit::Failure;
 /// Bounds on what was asked.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BoundArgs {
-    /// At least this many requests of any kind: a client that never called meets all other bounds
+    /// At least this many requests of any kind: a client that makes no request meets all other bounds
     #[arg(long, value_name = "N")]
     min_requests: Option<u64>,
     /// Exactly this many logins
@@ -95,7 +95,7 @@ impl BoundArgs {
             max_expired: bounds.max_expired.or(bounds.no_expired.then_some(0)),
         };
         match expected == RequestExpectations::new() {
-            true => Err(Failure::usage("--assert expects nothing")
+            true => Err(Failure::usage("--assert has no condition")
                 .with_help("give a bound, such as max-logins=1 or no-expired")),
             false => Ok(expected),
         }
@@ -145,7 +145,7 @@ mod tests {
             (&["max-logins=many"], "invalid value"),
             (&["max-logins"], "a value is required"),
             (&["2"], "unexpected argument"),
-            (&[" "], "expects nothing"),
+            (&[" "], "has no condition"),
             (&["no-expired max-expired=1"], "cannot be used with"),
         ] {
             let error = read(values).unwrap_err();

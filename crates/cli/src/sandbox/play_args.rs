@@ -68,7 +68,7 @@ pub(super) struct PlayArgs {
         conflicts_with = "card"
     )]
     pub(super) asserts: Vec<String>,
-    /// Run this command beside the sandbox, which ends with it
+    /// Run this command, and stop the sandbox when it ends
     #[arg(last = true, value_name = "COMMAND")]
     pub(super) program: Vec<OsString>,
     #[command(flatten)]

@@ -38,7 +38,7 @@ impl ServeArgs {
                 demo
             }
             (None, false) => {
-                return Err(Failure::usage("nothing says what to serve").with_help(
+                return Err(Failure::usage("neither --config nor --demo is given").with_help(
                 "try `countersign serve --demo`, or write a configuration with `countersign config \
                  example > countersign.toml` and name it with --config",
             ));

@@ -236,7 +236,7 @@ impl DemoAccount {
                     Ok(account.id.number())
                 }
                 _ => Err(Failure::usage(format!(
-                    "the demo's file of secrets has another one for {} than its store",
+                    "the secret of {} in the demo's file differs from the one in its store",
                     self.login
                 ))
                 .with_help(BEGIN_ANEW)),

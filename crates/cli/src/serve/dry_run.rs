@@ -293,7 +293,7 @@ fn expiry_step(token: &TokenDiagnosis, now: Timestamp) -> DryRunStep {
         return DryRunStep::new("expiry", false, format!("expired {late} s ago"));
     }
     let left = token.expires_at.since(now).as_secs();
-    DryRunStep::new("expiry", true, format!("runs out in {left} s"))
+    DryRunStep::new("expiry", true, format!("expires in {left} s"))
 }
 
 /// A request at a token endpoint, before its body is read.

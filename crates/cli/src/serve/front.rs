@@ -64,7 +64,7 @@ impl Front {
     pub(crate) async fn answer(&self, request: Request, peer: Peer) -> Response<FrontBody> {
         let Ok(id) = random::<10>().map(hex::encode) else {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            let refused = problem(status, "the server cannot draw an id");
+            let refused = problem(status, "the server cannot generate an id");
             return refused.map(|body| Either::Left(Full::new(body)));
         };
         let mut entry = Entry::begin(&self.journal, &request, id, peer.address.ip());

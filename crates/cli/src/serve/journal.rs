@@ -94,7 +94,7 @@ impl Journal {
             address = %refused.peer.address.ip(),
             status,
             why = refused.why,
-            "refused at the door"
+            "refused before it was read"
         );
         self.refusals.record(refusal_ring::NewRefusal {
             id: request_id.to_owned(),
@@ -238,7 +238,7 @@ impl Entry {
             path = seemly(&self.path, MAX_PATH),
             outcome = reason.refusal(TokenOperation::Guard).code(),
             reason = reason.code(),
-            "unserved"
+            "nothing is served at this path"
         );
     }
 

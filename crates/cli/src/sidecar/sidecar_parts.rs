@@ -119,7 +119,7 @@ fn key(path: &Path) -> Result<Secret, PartFault> {
     let fits = key.expose().len() >= SHORTEST_KEY
         && key.expose().bytes().all(|byte| byte.is_ascii_graphic());
     fits.then_some(key).ok_or_else(|| {
-        PartFault::new(format!("key_file {shown} holds no key")).with_help(format!(
+        PartFault::new(format!("key_file {shown} contains no key")).with_help(format!(
             "write one of at least {SHORTEST_KEY} letters and digits"
         ))
     })

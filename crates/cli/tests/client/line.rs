@@ -151,7 +151,11 @@ fn what_is_wrong_and_what_to_do_stand_apart() {
         "never an argument",
         "name a file",
     );
-    said(&["serve"], "nothing says what to serve", "serve --demo");
+    said(
+        &["serve"],
+        "neither --config nor --demo is given",
+        "serve --demo",
+    );
     said(&["key", "rewrap"], "there is no store", "--data");
     mode(".config/countersign/profiles.toml", 0o666);
     said(&["token", "pay"], "others can write", "chmod go-w");

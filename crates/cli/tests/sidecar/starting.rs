@@ -105,7 +105,7 @@ async fn what_cannot_be_served_does_not_start() {
         (&["pay=9001"], 64, "is not an address"),
         (&["pya"], 64, "pay"),
         (&["pay", "pay=127.0.0.1:0"], 64, "named twice"),
-        (&["shut"], 64, "holds no key"),
+        (&["shut"], 64, "contains no key"),
         (&["pay=/dev/null"], 69, "is not a socket"),
         (&["pay=/nowhere/pay.sock"], 69, "/nowhere/pay.sock"),
     ] {

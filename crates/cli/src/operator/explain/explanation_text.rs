@@ -70,7 +70,7 @@ pub(super) fn explanation(explanation: &Value) -> String {
     }
     if let Some(dropped @ 1..) = explanation["dropped"].as_u64() {
         said.push_str(&format!(
-            "\n{dropped} refusals, of anybody, could not be kept since the server was started.\n"
+            "\n{dropped} refusals in total could not be recorded since the server was started.\n"
         ));
     }
     said
@@ -129,7 +129,7 @@ fn cause(cause: &Value) -> String {
         ));
     }
     line(format!(
-        "The last one: {} {}, told {}; countersign explain {}",
+        "The last one: {} {}, answered with {}; countersign explain {}",
         text(example, "at"),
         request(example),
         status_and_code(example),

@@ -72,7 +72,7 @@ pub(super) fn requests(requests: &Value) -> String {
 /// Bounds from above hold of a client that never called, so that is said.
 pub(crate) fn passed(verdict: &Value) -> String {
     if verdict["asked"]["requests"] == 0 {
-        return "as expected, but nothing was called: --min-requests 1 would fail\n".to_owned();
+        return "as expected, but no request was made: --min-requests 1 would fail\n".to_owned();
     }
     let counts = [
         "logins",

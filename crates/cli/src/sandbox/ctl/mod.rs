@@ -30,7 +30,7 @@ const USUAL: &str = "./sandbox.json";
 The sandbox is found by its manifest: --manifest FILE, or COUNTERSIGN_SANDBOX=FILE, or \
 ./sandbox.json.")]
 pub(super) struct CtlArgs {
-    /// The manifest of the sandbox; beats COUNTERSIGN_SANDBOX
+    /// The manifest of the sandbox; takes precedence over COUNTERSIGN_SANDBOX
     #[arg(long, value_name = "FILE", global = true)]
     manifest: Option<PathBuf>,
     #[command(subcommand)]
