@@ -194,14 +194,14 @@ const CASES: &[Case] = &[
     Case {
         cause: "budget",
         login: "budget",
-        says: &["budget_spent at metered", "all the requests that it may"],
+        says: &["budget_spent at metered", "for all requests of its budget"],
     },
     Case {
         cause: "throttle",
         login: "throttle",
         says: &[
             "login_throttled at pay",
-            "Too many logins were tried",
+            "too many attempts to log in",
             "is active",
         ],
     },

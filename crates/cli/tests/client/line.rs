@@ -66,7 +66,11 @@ fn who_gives_a_secret_as_an_argument_is_told_where_it_belongs() {
     let stage = Stage::start();
     for option in ["--secret=planted", "--password=planted"] {
         let ran = stage.run(&["login", "pay", option]).code(64);
-        assert!(ran.stderr.contains("never an argument"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("cannot be an argument"),
+            "{}",
+            ran.stderr
+        );
         assert!(!ran.stderr.contains("planted"), "{}", ran.stderr);
         let error = stage
             .run(&["login", "--json", "pay", option])
@@ -148,7 +152,7 @@ fn what_is_wrong_and_what_to_do_stand_apart() {
     );
     said(
         &["login", "pay", "--secret=x"],
-        "never an argument",
+        "cannot be an argument",
         "name a file",
     );
     said(

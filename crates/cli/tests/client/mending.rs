@@ -233,7 +233,7 @@ fn what_is_damaged_is_told_as_it_is_and_one_command_makes_it_go() {
         kept.stdout
     );
     assert!(
-        kept.stderr.contains("help: with --forget"),
+        kept.stderr.contains("help: use --forget"),
         "{}",
         kept.stderr
     );
@@ -261,7 +261,11 @@ fn what_another_key_sealed_goes_by_the_same_command() {
         assert!(status.stdout.contains(part), "{part}: {}", status.stdout);
     }
     let kept = stage.run(&["logout", "--stale"]).code(1);
-    assert!(kept.stdout.contains("kept; another key"), "{}", kept.stdout);
+    assert!(
+        kept.stdout.contains("kept; it is sealed with another key"),
+        "{}",
+        kept.stdout
+    );
     assert!(before.exists());
     stage.run(&["logout", "--stale", "--forget"]).code(0);
     assert!(!before.exists());

@@ -168,7 +168,7 @@ mod tests {
             ("\"\\udc00\"", "a lone surrogate at byte 7"),
             ("\"\\ud800\\u0041\"", "a lone surrogate at byte 13"),
             ("\"a\nb\"", "a control character in a string at byte 2"),
-            ("\"a", "a string that does not end at byte 2"),
+            ("\"a", "an unterminated string at byte 2"),
             ("nul", "no JSON value at byte 0"),
             ("{} {}", "something after the value at byte 3"),
             ("\u{feff}{}", "no JSON value at byte 0"),
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn depth_is_bounded_however_long_the_text() {
-        assert_eq!(fault(&"[".repeat(1 << 20)), "nested too deep at byte 32");
+        assert_eq!(fault(&"[".repeat(1 << 20)), "nested too deeply at byte 32");
         assert_eq!(fault(&format!("{}{}", "[".repeat(32), "]".repeat(32))), "");
     }
 
