@@ -49,10 +49,11 @@ impl<'p> StaleSessions<'p> {
             table.row(["stale", &text(session)]);
         }
         let (lost, whole): (Vec<_>, Vec<_>) = self.sessions.iter().partition(|it| it.is_lost());
-        let whole = (!whole.is_empty())
-            .then_some("`countersign logout --stale` ends stale sessions\n");
-        let lost = (!lost.is_empty())
-            .then_some("`countersign logout --stale --forget` also removes files that cannot be read\n");
+        let whole =
+            (!whole.is_empty()).then_some("`countersign logout --stale` ends stale sessions\n");
+        let lost = (!lost.is_empty()).then_some(
+            "`countersign logout --stale --forget` also removes files that cannot be read\n",
+        );
         Some(table.text() + whole.unwrap_or_default() + lost.unwrap_or_default())
     }
 
