@@ -184,7 +184,7 @@ fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {
         )
     } else {
         let secret = Secret::from(text);
-        return match secret.unseen_end().or_else(|| blank_end(text)) {
+        return match secret.unseen_end().or_else(|| blank_end(&secret)) {
             Some(unseen) => Err(InvalidText::new(unseen).with_help(Secret::UNSEEN_HELP)),
             None => Ok(secret),
         };
@@ -194,10 +194,9 @@ fn secret_of(api: &IssuingApi, text: &str) -> Result<Secret, InvalidText> {
 
 /// A space at the beginning or end: nobody sees it, and forms and shells cut it off. A
 /// vendor's secret may have one, but a password that is chosen here need not.
-fn blank_end(text: &str) -> Option<String> {
-    let blank = text.starts_with(' ') || text.ends_with(' ');
+fn blank_end(secret: &Secret) -> Option<String> {
     let told = "begins or ends with a blank, which cannot be seen";
-    blank.then(|| told.to_owned())
+    secret.has_blank_end().then(|| told.to_owned())
 }
 
 fn not_hashed(fault: PasswordFault) -> AdminProblem {

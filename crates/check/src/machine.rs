@@ -105,17 +105,8 @@ fn doubtful(name: &'static str, place: &SecretPlace, secret: &Secret) -> Option<
         let help = format!("run `chmod 600 {}`", path.display());
         return found(format!("others can read {}", path.display()), help);
     }
-    let text = secret.expose();
-    if text.trim() != text {
-        let said = "it begins or ends with a blank";
-        return found(said.to_owned(), "is that part of it?".to_owned());
-    }
-    if let Some(unseen) = secret.unseen_inside() {
-        return found(format!("it {unseen}"), "is that part of it?".to_owned());
-    }
-    if text.chars().any(char::is_control) {
-        let said = "it has several lines, or characters for control";
-        return found(said.to_owned(), "is all of it meant?".to_owned());
+    if let Some(odd) = secret.oddity() {
+        return found(format!("it {odd}"), "is that part of it?".to_owned());
     }
     None
 }

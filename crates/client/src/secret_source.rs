@@ -107,7 +107,7 @@ impl SecretSource for SecretFile {
             let text = read.await.map_err(|it| SecretFault::of(it).told(&what))?;
             let text = text.map_err(|it| SecretFault::of(it).told(&what))?;
             let secret = one_line(&text).map_err(|it| it.told(&what))?;
-            warn_if_unseen(&secret, &format!("the secret file {}", self.0.display()));
+            warn_if_odd(&secret, &format!("the secret file {}", self.0.display()));
             Ok(secret)
         })
     }
@@ -129,7 +129,7 @@ fn read_variable(name: &str) -> Result<Secret, Error> {
                 let fault = Error::new(ErrorKind::Secret, format!("{what} {unseen}"));
                 return Err(fault.with_help(Secret::UNSEEN_HELP));
             }
-            warn_if_unseen(&secret, &what);
+            warn_if_odd(&secret, &what);
             Ok(secret)
         }
         None => Err(Error::new(
@@ -148,7 +148,7 @@ impl SecretSource for SecretCommand {
             let secret = told.map_err(|fault| {
                 fault.told(&format!("the command {program} does not print the secret"))
             })?;
-            warn_if_unseen(&secret, &format!("what the command {program} prints"));
+            warn_if_odd(&secret, &format!("what the command {program} prints"));
             Ok(secret)
         })
     }
@@ -227,10 +227,10 @@ fn one_line(text: &str) -> Result<Secret, SecretFault> {
     }
 }
 
-/// Warns of what nobody sees inside of a secret, where it may be meant.
-fn warn_if_unseen(secret: &Secret, what: &str) {
-    if let Some(unseen) = secret.unseen_inside() {
-        warn(&format!("{what} {unseen}: is it part of the secret?"));
+/// Warns of what may have come into a secret by mistake.
+fn warn_if_odd(secret: &Secret, what: &str) {
+    if let Some(odd) = secret.oddity() {
+        warn(&format!("{what} {odd}: is that part of the secret?"));
     }
 }
 

@@ -36,13 +36,26 @@ impl Secret {
     /// What to do about an [unseen end](Self::unseen_end).
     pub const UNSEEN_HELP: &str = "remove it";
 
-    /// What nobody can see inside of it, told as what the secret does. It may be meant: a
-    /// passphrase may have several lines, or a blank that is not of ASCII.
-    pub fn unseen_inside(&self) -> Option<String> {
+    /// Whether it begins or ends with a blank. That may belong to a password, and looks as if
+    /// it did not.
+    pub fn has_blank_end(&self) -> bool {
+        self.0.starts_with([' ', '\t']) || self.0.ends_with([' ', '\t'])
+    }
+
+    /// What may have come into it by mistake, described as what the secret does. It may be
+    /// meant: a passphrase may have several lines, or a blank that is not of ASCII.
+    pub fn oddity(&self) -> Option<String> {
+        if self.has_blank_end() {
+            return Some("begins or ends with a blank".to_owned());
+        }
         let meant = |c: char| c.is_whitespace() && c != '\u{a0}';
-        let mut unseen = self.0.chars().filter(|c| is_unseen(*c) && !meant(*c));
-        let what = unseen_name(unseen.next()?);
-        Some(format!("contains {what}, which cannot be seen"))
+        let unseen = self.0.chars().find(|c| is_unseen(*c) && !meant(*c));
+        if let Some(c) = unseen {
+            return Some(format!("contains {}, which cannot be seen", unseen_name(c)));
+        }
+        // A key in PEM has lines.
+        let is_odd = self.0.contains(char::is_control) && !self.0.starts_with("-----BEGIN ");
+        is_odd.then(|| "has several lines, or a tab".to_owned())
     }
 }
 
@@ -115,14 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_inside_is_told_and_what_may_be_meant_is_not() {
-        let told = |text: &str| Secret::from(text).unseen_inside();
+    fn what_may_be_a_mistake_is_told_and_what_is_plain_is_not() {
+        let told = |text: &str| Secret::from(text).oddity();
         for seen in [
             "",
             "s3cret",
             "two words",
-            "a\nb",
-            "a\tb",
+            "-----BEGIN PRIVATE KEY-----\nMC4C\n",
             "пароль",
             "a\u{3000}b",
             "e\u{301}",
@@ -139,6 +151,12 @@ mod tests {
         ] {
             let told = told(text).unwrap();
             assert!(told.starts_with(&format!("contains {what}")), "{told}");
+        }
+        for text in [" s3cret", "s3cret ", "s3cret\t", " \n"] {
+            assert_eq!(told(text).as_deref(), Some("begins or ends with a blank"));
+        }
+        for text in ["a\nb", "a\r\nb", "a\tb"] {
+            assert_eq!(told(text).as_deref(), Some("has several lines, or a tab"));
         }
     }
 
