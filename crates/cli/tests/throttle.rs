@@ -128,7 +128,7 @@ async fn a_right_secret_from_a_forbidden_address_is_counted_as_an_alert() {
     assert!(metrics.text().contains(alert), "{}", metrics.text());
     eventually("it is a warning", async || {
         let log = server.log();
-        log.contains("WARN") && log.contains("a right secret came from an address")
+        log.contains("WARN") && log.contains("a correct secret came from an address")
     })
     .await;
 }
