@@ -265,7 +265,7 @@ impl<'r> SpellingWalk<'r> {
         }
     }
 
-    /// What requires less than this.
+    /// Walks a pattern with every other spelling of its paths; see [`WeakerSpellings`].
     fn weaker_spellings(
         &mut self,
         pattern: &PathPattern,
